@@ -1,1 +1,5 @@
+//! What tests share, and nothing that a user runs: a crate may name this one under `[dev-dependencies]` only.
 
+pub mod fake_clock;
+
+pub use fake_clock::FakeClock;
