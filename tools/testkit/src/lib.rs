@@ -1,1 +1,7 @@
+//! What tests share, and nothing that a user runs: a crate may name this one under `[dev-dependencies]` only.
+//!
+//! `tests/tidy` holds the rules that are about the repository itself.
 
+pub mod fake_clock;
+
+pub use fake_clock::FakeClock;

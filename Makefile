@@ -1,0 +1,115 @@
+# The commands that people and CI share. `make up` is the way in: it starts a local network, loads it, measures it and reports.
+# `make help` lists the rest.
+
+SHELL := /bin/sh
+CARGO ?= cargo
+# Arguments for the program behind the target: make up ARGS="--nodes 20", make test ARGS="-p peermark-judge".
+ARGS ?=
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(TARGET_DIR)/release/peermark
+CARGO_DENY_VERSION := 0.20.2
+
+# ---------- System packages ----------
+#
+# Debian names. Each has a probe below that succeeds when the package's part is there, however it got there, so that nothing is
+# installed on a system that has it under another name.
+
+# gcc        SQLite (bundled), aws-lc, ring and zstd are C and are compiled with the binary. They need no cmake, perl, clang or nasm.
+# libc6-dev  the C library's headers, for the same four.
+BUILD_PACKAGES := gcc libc6-dev
+
+# git        the tests over the repository itself ask git which files belong to it.
+TEST_PACKAGES := $(BUILD_PACKAGES) git
+
+# binutils   strip and readelf.
+# tar, gzip  the archive.
+DIST_PACKAGES := $(BUILD_PACKAGES) binutils tar gzip
+
+probe.gcc := command -v $(CC)
+probe.libc6-dev := echo '\#include <stdlib.h>' | $(CC) -fsyntax-only -x c -
+probe.git := command -v git
+probe.binutils := command -v strip && command -v readelf
+probe.tar := command -v tar
+probe.gzip := command -v gzip
+
+missing = $(strip $(foreach p,$(1),$(if $(shell { $(probe.$(p)); } >/dev/null 2>&1 && echo yes),,$(p))))
+minimum_rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+# Stops unless a Rust compiler of the right age is there; lists the missing ones of the packages $(1) and installs them where it may.
+define need
+@command -v $(CARGO) >/dev/null 2>&1 || { \
+	echo "error: cargo is missing: install Rust $(minimum_rust) or later with rustup (https://rustup.rs)" >&2; exit 1; }
+@have=$$(rustc --version 2>/dev/null | cut -d ' ' -f 2); \
+oldest=$$(printf '%s\n' "$$have" $(minimum_rust) | sort -V | head -n 1); \
+[ "$$oldest" = $(minimum_rust) ] || { \
+	echo "error: rustc $(minimum_rust) or later is needed, found '$$have': update it with rustup (https://rustup.rs)" >&2; exit 1; }
+@missing="$(call missing,$(1))"; \
+[ -n "$$missing" ] || exit 0; \
+echo "missing packages: $$missing" >&2; \
+install="apt-get install --yes --no-install-recommends $$missing"; \
+if ! command -v apt-get >/dev/null 2>&1; then \
+	echo "error: no apt-get here: install what your system calls these packages, then run this again" >&2; exit 1; \
+elif [ "$$(id -u)" = 0 ]; then as_root="env DEBIAN_FRONTEND=noninteractive"; \
+elif sudo -n true 2>/dev/null; then as_root="sudo -n env DEBIAN_FRONTEND=noninteractive"; \
+else \
+	echo "error: installing them needs root. Run this, then try again:" >&2; \
+	echo "  sudo apt-get update && sudo $$install" >&2; exit 1; \
+fi; \
+$$as_root apt-get update >&2 && $$as_root $$install >&2 || { \
+	echo "error: could not install: $$missing" >&2; exit 1; }
+endef
+
+# ---------- Run ----------
+
+.PHONY: help up test
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '%-12s %s\n' "$$target" "$$text"; done
+
+up: ## build the binary and start, load, measure and report a local network (ARGS)
+	$(call need,$(BUILD_PACKAGES))
+	$(CARGO) build --release --locked -p peermark
+	$(BINARY) up $(ARGS)
+
+test: need-test ## every test of the workspace (ARGS)
+	$(CARGO) test --workspace --locked $(ARGS)
+
+.PHONY: need-test
+need-test:
+	$(call need,$(TEST_PACKAGES))
+
+# ---------- Check ----------
+
+.PHONY: lint fmt-check clippy doc deny cargo-deny
+lint: fmt-check deny clippy doc ## format, dependencies, clippy and documentation
+
+fmt-check:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+# Who brings a package in is a question for `cargo tree --invert PACKAGE`: the graphs would be a thousand lines of warnings.
+deny: cargo-deny
+	$(CARGO) deny --workspace --all-features --locked check --hide-inclusion-graph licenses bans sources
+
+cargo-deny:
+	@$(CARGO) deny --version >/dev/null 2>&1 || { \
+		echo "cargo-deny is missing: installing $(CARGO_DENY_VERSION), which takes some minutes" >&2; \
+		$(CARGO) install --locked cargo-deny --version $(CARGO_DENY_VERSION); }
+
+# ---------- Ship ----------
+
+.PHONY: dist clean
+dist: ## one archive to copy: stripped binary, licences, checksums
+	$(call need,$(DIST_PACKAGES))
+	$(CARGO) build --release --locked -p peermark
+	@TARGET_DIR="$(TARGET_DIR)" CARGO="$(CARGO)" .ci/dist
+
+clean: ## remove what building and packing left behind
+	$(CARGO) clean
+	rm -rf dist
