@@ -1,1 +1,37 @@
-fn main() {}
+//! The one binary: argument tree, configuration, composition, exit codes. No logic.
+
+mod args;
+mod command;
+mod config;
+mod error;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::ExpectedError;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::start_log(cli.verbose);
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::talk(&format!("error: {error}"));
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                output::talk(&format!("  because: {cause}"));
+                source = cause.source();
+            }
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, ExpectedError> {
+    match cli.command {
+        Command::Node(node) => command::node::run(node, cli.config.as_deref()),
+    }
+}

@@ -207,6 +207,16 @@ impl Blocks {
         answer.await.map_err(|_| BlocksError::Closed)?
     }
 
+    /// As [`Self::keep`], but returns as soon as the writer has the request: the block is cache, its loss costs a fetch.
+    ///
+    /// # Errors
+    /// [`BlocksError::Closed`] when the store was closed.
+    pub async fn keep_soon(&self, digest: Digest, bytes: Bytes) -> Result<(), BlocksError> {
+        self.inner.cache.insert(digest, bytes.clone());
+        let (reply, _) = oneshot::channel();
+        self.write(writer::Write::Keep { digest, bytes, manifest: None, reply }).await
+    }
+
     /// Begins an upload: its blocks are pinned at once and become a dataset with [`Upload::finish`].
     ///
     /// # Errors

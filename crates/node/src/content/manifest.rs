@@ -14,6 +14,10 @@ const CID_V1_ORDINAL: u32 = 2;
 /// Largest block that is accepted; Bitswap peers limit blocks to 2 MiB.
 pub(crate) const MAX_BLOCK_BYTES: u32 = 2 << 20;
 
+/// Largest dataset and most blocks that are read: far above any real one, and small enough that no tree arithmetic overflows.
+const MAX_DATASET_BYTES: u64 = 1 << 50;
+const MAX_BLOCKS: u64 = 1 << 40;
+
 /// A dataset: its tree, its true length and how it was cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -127,8 +131,9 @@ impl Manifest {
         if header.block_size == 0 || header.block_size > MAX_BLOCK_BYTES {
             return field("blockSize", header.block_size.to_string());
         }
-        if header.dataset_size == 0 {
-            return field("datasetSize", "0".into());
+        let blocks = header.dataset_size.div_ceil(u64::from(header.block_size));
+        if header.dataset_size == 0 || header.dataset_size > MAX_DATASET_BYTES || blocks > MAX_BLOCKS {
+            return field("datasetSize", header.dataset_size.to_string());
         }
         if u64::from(header.codec) != BLOCK_CODEC || u64::from(header.hash_codec) != SHA2_256 {
             return field("codec", format!("0x{:x}, hash 0x{:x}", header.codec, header.hash_codec));
@@ -228,7 +233,7 @@ mod tests {
         }
 
         #[test]
-        fn manifests_read_back(size in 1u64.., block_size in 1u32..=MAX_BLOCK_BYTES, name in proptest::option::of("[a-z]{1,20}")) {
+        fn manifests_read_back(size in 1u64..1 << 40, block_size in 1u32..=MAX_BLOCK_BYTES, name in proptest::option::of("[a-z]{1,20}")) {
             let manifest = Manifest { tree: digest_of(b"t"), block_size, dataset_size: size, filename: name, mimetype: None };
             prop_assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
         }

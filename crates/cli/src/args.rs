@@ -1,0 +1,30 @@
+//! The argument tree.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::command::node::NodeCommand;
+
+/// Measures peer-to-peer storage networks with numbers that can be trusted and re-derived.
+#[derive(Debug, Parser)]
+#[command(name = "peermark", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// TOML file with the configuration; `./peermark.toml` is read when it is there
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say more on stderr; twice and thrice for more still
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global")]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a storage node
+    Node(NodeCommand),
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 2 usage, 64 configuration, 65 bad scenario or data, 69 dependency unavailable, \
+70 bug, 100 finished but a threshold failed, 101 aborted, 110 output could not be written";

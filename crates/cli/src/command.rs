@@ -1,0 +1,3 @@
+//! One module per command: it turns arguments into calls.
+
+pub(crate) mod node;

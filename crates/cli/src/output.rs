@@ -1,0 +1,37 @@
+//! Data on stdout, talk on stderr. The only place that writes to either.
+
+use std::io::{self, IsTerminal, Write};
+
+use tracing_subscriber::EnvFilter;
+
+/// Writes a line for people.
+pub(crate) fn talk(line: &str) {
+    // Nobody can be told that stderr is gone.
+    drop(writeln!(io::stderr().lock(), "{line}"));
+}
+
+/// Writes a line of data.
+///
+/// # Errors
+/// When stdout is closed or full.
+pub(crate) fn data(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// Starts the log on stderr: warnings by default, more with `-v`; `PEERMARK_LOG` takes a filter.
+pub(crate) fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info,libp2p=warn,hickory_net=warn",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::builder()
+        .with_env_var("PEERMARK_LOG")
+        .try_from_env()
+        .unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr).init();
+}

@@ -1,0 +1,66 @@
+//! A server from bind to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::bind::{BindError, check_bind};
+use crate::guard::{Guard, guard};
+
+/// How long open requests may take to end once the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A running server. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds and serves, behind a [`Guard`]. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`BindError`] when the address is open to strangers or the system refuses it.
+    pub async fn start(
+        address: SocketAddr,
+        router: Router,
+        token: Option<Arc<str>>,
+        allow_anonymous: bool,
+    ) -> Result<Self, BindError> {
+        check_bind(address, token.is_some(), allow_anonymous)?;
+        let listener = TcpListener::bind(address).await.map_err(|source| BindError::Io { address, source })?;
+        let address = listener.local_addr().map_err(|source| BindError::Io { address, source })?;
+        let router = router.layer(from_fn_with_state(Guard::new(address, token), guard));
+        let (stop, mut stopped) = watch::channel(false);
+        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
+        let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+                tracing::error!(%error, "HTTP server ended");
+            }
+        });
+        Ok(Self { address, stop, task })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests and waits for the open ones, at most five seconds.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        let abort = self.task.abort_handle();
+        if tokio::time::timeout(DRAIN, self.task).await.is_err() {
+            abort.abort();
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A node from start to stop.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use libp2p::core::PeerRecord;
+use libp2p::identity::Keypair;
+use libp2p::{Multiaddr, PeerId};
+use prometheus_client::registry::Registry;
+
+use crate::bitswap::Exchange;
+use crate::blocks::{Blocks, BlocksConfig, Location};
+use crate::config::{NodeConfig, StoreKind};
+use crate::content::MAX_BLOCK_BYTES;
+use crate::error::NodeError;
+use crate::http::router;
+use crate::identity;
+use crate::metrics::{Exposition, Metrics};
+use crate::network::{self, Network, Parts};
+use crate::pay::Wallet;
+use crate::state::NodeState;
+
+/// A running node. It stops when this is dropped; [`Node::shutdown`] stops it in order.
+pub struct Node {
+    server: peermark_http::Server,
+    network: Network,
+    exchange: Exchange,
+}
+
+impl Node {
+    /// Starts a node: identity, store, network, REST API. `token` is asked of every caller of the API when it is given.
+    ///
+    /// # Errors
+    /// [`NodeError`] names the directory, file, address or setting that cannot be used.
+    pub async fn start(config: NodeConfig, token: Option<Arc<str>>) -> Result<Self, NodeError> {
+        check(&config)?;
+        peermark_http::check_bind(config.api, token.is_some(), config.allow_anonymous)?;
+        fs::create_dir_all(&config.data).map_err(|source| NodeError::Data { path: config.data.clone(), source })?;
+        let key = identity::load_or_create(&config.data)?;
+        let blocks = Blocks::open(&BlocksConfig {
+            location: match config.store {
+                StoreKind::Disk => Location::Directory(config.data.clone()),
+                StoreKind::Memory => Location::Memory,
+            },
+            quota_bytes: config.quota.0,
+            cache_bytes: config.cache.0,
+        })?;
+        let metrics = Arc::new(Metrics::new());
+        let exchange = Exchange::new(blocks, metrics.clone());
+        let wallet = Arc::new(Wallet::new(&config, key.clone()));
+        exchange.set_payments(wallet.clone());
+        let mut registry = Registry::default();
+        let parts = Parts { key: key.clone(), exchange: exchange.clone(), wallet, metrics: metrics.clone() };
+        let network = network::start(&config, parts, &mut registry).await?;
+        let exposition = Exposition::new(&config.metrics_prefix, registry, metrics.clone());
+        let record = peer_record(&key, network.addresses());
+        let (api, anonymous) = (config.api, config.allow_anonymous);
+        let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
+        let server = peermark_http::Server::start(api, router(state), token, anonymous).await?;
+        Ok(Self { server, network, exchange })
+    }
+
+    /// Where the REST API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The node's peer id.
+    pub fn peer_id(&self) -> PeerId {
+        self.network.local_peer()
+    }
+
+    /// The libp2p addresses that it listens on.
+    pub fn addresses(&self) -> Vec<Multiaddr> {
+        self.network.addresses()
+    }
+
+    /// Its block exchange.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Its libp2p host.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Ends open requests within a bound, then the connections.
+    pub async fn shutdown(self) {
+        self.server.shutdown().await;
+    }
+}
+
+fn check(config: &NodeConfig) -> Result<(), NodeError> {
+    let setting = |name, reason: String| Err(NodeError::Setting { name, reason });
+    if config.block_size.0 == 0 || config.block_size.0 > u64::from(MAX_BLOCK_BYTES) {
+        return setting("block_size", format!("{} is not between 1 and {MAX_BLOCK_BYTES} bytes", config.block_size));
+    }
+    if config.listen.is_empty() {
+        return setting("listen", "a node needs an address that peers can reach".into());
+    }
+    if config.dht_replication == 0 {
+        return setting("dht_replication", "0 copies of a record are none".into());
+    }
+    let prefix = &config.metrics_prefix;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if prefix.is_empty() || !prefix.bytes().all(legal) || prefix.as_bytes()[0].is_ascii_digit() {
+        return setting("metrics_prefix", format!("{prefix:?} cannot begin a metric's name"));
+    }
+    Ok(())
+}
+
+/// `spr:` and the signed peer record in base64url, by the registered domain and payload type (RFC 0003 of libp2p).
+fn peer_record(key: &Keypair, addresses: Vec<Multiaddr>) -> String {
+    match PeerRecord::new_interop(key, addresses) {
+        Ok(record) => format!("spr:{}", URL_SAFE_NO_PAD.encode(record.into_signed_envelope().into_protobuf_encoding())),
+        Err(error) => {
+            tracing::error!(%error, "cannot sign the peer record");
+            String::new()
+        }
+    }
+}
