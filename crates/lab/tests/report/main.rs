@@ -5,3 +5,5 @@
 mod document;
 mod fixture;
 mod load;
+mod page;
+mod wellformed;
