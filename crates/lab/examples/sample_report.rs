@@ -8,7 +8,11 @@ mod fixture;
 mod load;
 
 use std::io::Write;
+use std::path::Path;
 
 fn main() -> std::io::Result<()> {
-    write!(std::io::stdout(), "{}", peermark_lab::report::html(&fixture::network()))
+    let run = fixture::network();
+    let files = [Path::new("runs/sample/report.html"), Path::new("runs/sample/result.json")];
+    write!(std::io::stderr(), "{}", peermark_lab::report::summary(&run, &files, 100, true))?;
+    write!(std::io::stdout(), "{}", peermark_lab::report::html(&run))
 }

@@ -6,4 +6,5 @@ mod document;
 mod fixture;
 mod load;
 mod page;
+mod summary;
 mod wellformed;

@@ -210,4 +210,5 @@ fn numbers_that_are_none_do_not_break_the_page() {
     let page = report::html(&run);
     wellformed::tags(&page);
     assert!(!visible(&page).contains("NaN"));
+    assert!(!report::summary(&run, &[], 80, false).contains("NaN"));
 }
