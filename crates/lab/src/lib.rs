@@ -1,3 +1,4 @@
 //! The lab: start a network of real storage nodes on this machine, load it, break it, watch it and report what was seen.
 
+pub mod report;
 pub mod result;

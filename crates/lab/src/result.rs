@@ -124,6 +124,8 @@ pub struct OperationResult {
     pub knee_rate: Option<f64>,
     /// Completed operations per second of the phase.
     pub achieved_rate: f64,
+    /// When the phase began to measure, since the load began: the clock of `faults[].at_ns`, and where `timeline[].at_s` is 0.
+    pub started_ns: u64,
     /// How long the phase measured, without its warm-up.
     pub duration_ns: u64,
     /// From the intended start to the end: what a user who arrives on schedule would see.
