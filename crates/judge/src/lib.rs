@@ -1,1 +1,16 @@
-//! Pure functions from evidence to statements.
+//! Pure functions from evidence to statements: percentiles with intervals.
+//!
+//! Nothing here reads a clock, a file or the environment, and nothing is random but what a seed in the arguments decides: the
+//! same evidence gives the same statement. Where the evidence does not allow a statement, the answer is an [`Absent`] that says
+//! why in words, never a number.
+
+pub mod absent;
+mod dispersion;
+pub mod quantile;
+mod ranked;
+pub mod slices;
+mod special;
+
+pub use absent::Absent;
+pub use quantile::{Estimate, Latencies, Quantile};
+pub use slices::{Slice, TimeSlices};
