@@ -5,6 +5,7 @@
 //! why in words, never a number.
 
 pub mod absent;
+pub mod coverage;
 mod dispersion;
 pub mod quantile;
 mod ranked;

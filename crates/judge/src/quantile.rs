@@ -6,7 +6,8 @@
 //!
 //! The upper end is given with more care than the lower one, because a calm run errs twice in the same direction: its tail is too
 //! low and its bursts too short. Therefore the excess variance counts at its upper 70 % confidence limit, and a tail is never taken
-//! to be burstier by less than queues make it, judged from the better known body of the distribution.
+//! to be burstier by less than queues make it, judged from the better known body of the distribution. [`crate::coverage`] holds the
+//! proof by simulation.
 
 use crate::absent::Absent;
 use crate::dispersion::{Dispersion, dispersion};
