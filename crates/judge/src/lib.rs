@@ -1,4 +1,4 @@
-//! Pure functions from evidence to statements: percentiles with intervals.
+//! Pure functions from evidence to statements: percentiles with intervals, error ratios.
 //!
 //! Nothing here reads a clock, a file or the environment, and nothing is random but what a seed in the arguments decides: the
 //! same evidence gives the same statement. Where the evidence does not allow a statement, the answer is an [`Absent`] that says
@@ -7,11 +7,13 @@
 pub mod absent;
 pub mod coverage;
 mod dispersion;
+pub mod proportion;
 pub mod quantile;
 mod ranked;
 pub mod slices;
 mod special;
 
 pub use absent::Absent;
+pub use proportion::{Interval, Proportion};
 pub use quantile::{Estimate, Latencies, Quantile};
 pub use slices::{Slice, TimeSlices};
