@@ -1,10 +1,11 @@
-//! Pure functions from evidence to statements: percentiles with intervals, error ratios.
+//! Pure functions from evidence to statements: percentiles with intervals, error ratios, comparison of runs.
 //!
 //! Nothing here reads a clock, a file or the environment, and nothing is random but what a seed in the arguments decides: the
 //! same evidence gives the same statement. Where the evidence does not allow a statement, the answer is an [`Absent`] that says
 //! why in words, never a number.
 
 pub mod absent;
+pub mod compare;
 pub mod coverage;
 mod dispersion;
 pub mod proportion;
@@ -14,6 +15,7 @@ pub mod slices;
 mod special;
 
 pub use absent::Absent;
+pub use compare::{Finding, MetricRuns, Verdict, compare};
 pub use proportion::{Interval, Proportion};
 pub use quantile::{Estimate, Latencies, Quantile};
 pub use slices::{Slice, TimeSlices};

@@ -30,6 +30,11 @@ pub(crate) fn student_quantile(p: f64, degrees: f64) -> f64 {
     student(degrees).inverse_cdf(p)
 }
 
+/// P(|T| >= |t|).
+pub(crate) fn student_two_sided(t: f64, degrees: f64) -> f64 {
+    2.0 * student(degrees).cdf(-t.abs())
+}
+
 fn student(degrees: f64) -> StudentsT {
     StudentsT::new(0.0, 1.0, degrees.max(1.0)).expect("scale 1 and at least 1 degree of freedom are valid")
 }
@@ -88,6 +93,7 @@ mod tests {
             (120.0, 1.979_930),
         ] {
             close(student_quantile(0.975, degrees), expected, 1e-5);
+            close(student_two_sided(expected, degrees), 0.05, 1e-6);
         }
         close(student_quantile(0.975, 1e6), 1.959_966, 1e-5);
         close(student_quantile(0.975, MANY_DEGREES + 1.0), student_quantile(0.975, MANY_DEGREES - 1.0), 1e-4);
