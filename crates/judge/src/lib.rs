@@ -1,4 +1,5 @@
-//! Pure functions from evidence to statements: percentiles with intervals, error ratios, comparison of runs.
+//! Pure functions from evidence to statements: percentiles with intervals, error ratios, comparison of runs,
+//! thresholds.
 //!
 //! Nothing here reads a clock, a file or the environment, and nothing is random but what a seed in the arguments decides: the
 //! same evidence gives the same statement. Where the evidence does not allow a statement, the answer is an [`Absent`] that says
@@ -13,9 +14,11 @@ pub mod quantile;
 mod ranked;
 pub mod slices;
 mod special;
+pub mod threshold;
 
 pub use absent::Absent;
 pub use compare::{Finding, MetricRuns, Verdict, compare};
 pub use proportion::{Interval, Proportion};
 pub use quantile::{Estimate, Latencies, Quantile};
 pub use slices::{Slice, TimeSlices};
+pub use threshold::Threshold;
