@@ -1,7 +1,8 @@
 //! Evidence at rest: runs, series, samples, histograms, events and results of all four jobs in one history.
 //!
 //! [`Store`] is the database (SQLite, one file). What a call has returned `Ok` for is on disk, and what a crash interrupts is
-//! absent as a whole: every call writes one transaction.
+//! absent as a whole: every call writes one transaction. [`observations`] is the other half: every raw sample of one run in a
+//! compressed file that other tools read without peermark.
 //!
 //! Invariants: integers, text and blobs only, no floats in a measured column; a failure is a row with its class and culprit;
 //! a row that this version cannot read is a typed error naming the row, never a guess.
@@ -11,6 +12,7 @@ mod error;
 mod events;
 mod hists;
 mod names;
+pub mod observations;
 mod open;
 mod run;
 mod samples;

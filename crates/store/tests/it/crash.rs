@@ -5,9 +5,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use peermark_core::Histogram;
+use peermark_core::{Histogram, Sample};
+use peermark_store::observations::{
+    FileEnd, Labels, Observation, ObservationReader, ObservationWriter, WriterOptions, partial_path,
+};
 use peermark_store::{RunState, Store};
 
 use crate::fixture::{environment, run, sample, series};
@@ -31,7 +35,11 @@ async fn write_for_ever(directory: &Path) {
     store.put_environment(&environment()).await.unwrap();
     let id = format!("run-{}", std::process::id());
     store.begin_run(&run(&id, 1)).await.unwrap();
-    let series = store.add_series(&series(&id, "block.get")).await.unwrap();
+    let described = series(&id, "block.get");
+    let series = store.add_series(&described).await.unwrap();
+    let options = WriterOptions { flush_after: Duration::from_millis(3), ..WriterOptions::default() };
+    let raw = ObservationWriter::create(&directory.join(&id), &id, options).unwrap();
+    let labels = Arc::new(Labels { series: described, op: "fetch".into(), phase: "main".into() });
     let mut output = std::io::stdout();
     for batch in 0.. {
         let samples: Vec<_> = (batch * BATCH..(batch + 1) * BATCH).map(sample).collect();
@@ -39,6 +47,8 @@ async fn write_for_ever(directory: &Path) {
         let mut histogram = Histogram::new();
         samples.iter().for_each(|sample| histogram.record(sample.latency_ns()));
         store.put_hist(series, batch, batch + 1, None, &histogram).await.unwrap();
+        let row = |sample| Observation { labels: Arc::clone(&labels), sample, node: None };
+        raw.send(samples.into_iter().map(row).collect()).await.unwrap();
         // A line of its own: the test harness writes to the same output.
         writeln!(output, "\nstored {}", batch + 1).unwrap();
     }
@@ -99,4 +109,11 @@ async fn check(directory: &Path, run: &str, acknowledged: u64) {
     let integrity = store.verify().await.unwrap();
     assert!(integrity.is_clean(), "{:?}", integrity.problems);
     store.close().await;
+
+    // The raw observations have no acknowledgement; what a killed writer leaves is a sound beginning that says it is cut.
+    let mut raw = ObservationReader::open(&partial_path(&directory.join(run))).unwrap();
+    let rows: Vec<Sample> = raw.by_ref().map(|row| row.unwrap().sample).collect();
+    assert!(rows.iter().copied().eq((0..rows.len() as u64).map(sample)));
+    assert_eq!(raw.end(), Some(FileEnd::Truncated));
+    assert!(!directory.join(run).exists());
 }

@@ -5,6 +5,7 @@
 mod crash;
 mod evidence;
 mod fixture;
+mod observations;
 mod opening;
 mod runs;
 mod verifying;
