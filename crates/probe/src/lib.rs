@@ -15,9 +15,13 @@
 //! * Time is a [`peermark_core::Clock`]; the only reading of the system's clock is in [`clock`].
 
 pub mod clock;
+pub mod doctor;
 pub mod driver;
 pub mod executor;
+pub mod harness;
 pub mod lateness;
 pub mod pacer;
 pub mod recorder;
 pub mod schedule;
+pub mod thread;
+mod trivial_server;
