@@ -1,0 +1,239 @@
+//! The deciding task: what is due, what has ended, when to look again.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use peermark_core::{Clock, MonotonicNs};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::operation::{Ended, Planned};
+use super::{ExecuteError, Execution, Executor, Progress, STOP_GRACE_NS, WATCH_NS, nanoseconds};
+use crate::driver::{Driver, Prepared};
+use crate::pacer::Pace;
+use crate::schedule::{Arrival, Arrivals};
+
+/// Operations that are started before the runtime gets a turn. When many are due at once, those that were started first shall not
+/// wait for all the others to be started; bigger batches buy nothing.
+const MAX_BATCH: u32 = 32;
+
+pub(super) struct Dispatcher<'a, P> {
+    engine: Executor<'a, P>,
+    clock: Arc<dyn Clock>,
+    running: JoinSet<Ended>,
+    began_ns: MonotonicNs,
+    /// The same moment on the runtime's clock: deadlines are moments of ours, the runtime's timers know only its own.
+    began: Instant,
+    last_deadline_ns: MonotonicNs,
+    watch_ns: MonotonicNs,
+    watches: u64,
+    execution: Execution,
+}
+
+impl<'a, P: Pace> Dispatcher<'a, P> {
+    pub(super) fn new(engine: Executor<'a, P>) -> Self {
+        let clock = Arc::clone(engine.pacer.clock());
+        let began_ns = engine.window.start_ns.saturating_sub(nanoseconds(engine.limits.warm_up));
+        let began = Instant::now() - Duration::from_nanos(clock.now_ns().saturating_sub(began_ns));
+        let execution = Execution {
+            window: engine.window,
+            arrivals: 0,
+            refused: 0,
+            panicked: 0,
+            cut_off: 0,
+            stopped: false,
+            exhausted: false,
+        };
+        Self {
+            engine,
+            clock,
+            running: JoinSet::new(),
+            began_ns,
+            began,
+            last_deadline_ns: began_ns,
+            watch_ns: began_ns + WATCH_NS,
+            watches: 0,
+            execution,
+        }
+    }
+
+    pub(super) fn execution(self) -> Execution {
+        self.execution
+    }
+
+    /// Starts operations until the schedule ends.
+    pub(super) async fn run<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        arrivals: &mut impl Arrivals,
+    ) -> Result<(), ExecuteError> {
+        let mut batch = 0;
+        loop {
+            let arrival = arrivals.next_arrival();
+            let number = self.execution.arrivals;
+            if arrival == Arrival::End || self.engine.limits.operations.is_some_and(|most| number >= most) {
+                break;
+            }
+            if batch >= MAX_BATCH || !self.is_due(arrival) {
+                // Lets what was just started begin before the next operation is prepared, which takes time.
+                tokio::task::yield_now().await;
+                batch = 0;
+            }
+            let Some(prepared) = driver.prepare(number) else {
+                self.execution.exhausted = true;
+                break;
+            };
+            let Some(intended_ns) = self.until_due(arrival).await? else { break };
+            self.start(driver, prepared, intended_ns)?;
+            batch += 1;
+        }
+        self.execution.window.end_ns = self.execution.window.end_ns.min(self.clock.now_ns());
+        Ok(())
+    }
+
+    /// Waits until an arrival is due and returns its intended start; `None` when the window is over or a stop was asked for.
+    async fn until_due(&mut self, arrival: Arrival) -> Result<Option<MonotonicNs>, ExecuteError> {
+        let end_ns = self.execution.window.end_ns;
+        loop {
+            let now_ns = self.clock.now_ns();
+            if self.shall_stop(now_ns) {
+                return Ok(None);
+            }
+            let due_ns = match arrival {
+                Arrival::At(offset) => self.began_ns.saturating_add(offset),
+                Arrival::WhenFewerThan { concurrency } => {
+                    self.collect()?;
+                    let is_free = self.running.len() < concurrency as usize;
+                    if is_free { now_ns } else { u64::MAX }
+                }
+                Arrival::End => return Ok(None),
+            };
+            if due_ns < end_ns && due_ns <= now_ns {
+                return Ok(Some(due_ns));
+            }
+            // The window lasts to its end, also when nothing more is wanted in it.
+            if now_ns >= end_ns {
+                return Ok(None);
+            }
+            self.wait(due_ns.min(end_ns)).await?;
+        }
+    }
+
+    /// Waits for what is in flight: to the last deadline, or for a moment after a stop.
+    pub(super) async fn drain(&mut self) -> Result<(), ExecuteError> {
+        // Deadlines are kept by a timer with a grain of a millisecond; a second is far beyond that.
+        let mut give_up_ns = self.last_deadline_ns.saturating_add(1_000_000_000);
+        loop {
+            self.collect()?;
+            let now_ns = self.clock.now_ns();
+            if self.shall_stop(now_ns) {
+                give_up_ns = give_up_ns.min(now_ns.saturating_add(STOP_GRACE_NS));
+            }
+            if self.running.is_empty() || now_ns >= give_up_ns {
+                break;
+            }
+            self.wait(give_up_ns).await?;
+        }
+        self.execution.cut_off = self.running.len() as u64;
+        self.running.shutdown().await;
+        if self.engine.limits.duration.is_none() {
+            self.execution.window.end_ns = self.clock.now_ns();
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, arrival: Arrival) -> bool {
+        match arrival {
+            Arrival::At(offset) => self.began_ns.saturating_add(offset) <= self.clock.now_ns(),
+            Arrival::WhenFewerThan { concurrency } => self.running.len() < concurrency as usize,
+            Arrival::End => false,
+        }
+    }
+
+    fn start<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        prepared: Prepared<D::Task>,
+        intended_ns: MonotonicNs,
+    ) -> Result<(), ExecuteError> {
+        let deadline_ns = intended_ns.saturating_add(nanoseconds(self.engine.limits.timeout));
+        let deadline = self.began + Duration::from_nanos(deadline_ns.saturating_sub(self.began_ns));
+        let planned = Planned { lane: prepared.lane, trace: prepared.trace, intended_ns, deadline_ns, deadline };
+        self.execution.arrivals += 1;
+        if self.running.len() >= self.engine.limits.max_in_flight {
+            self.collect()?;
+        }
+        if self.running.len() >= self.engine.limits.max_in_flight {
+            self.execution.refused += 1;
+            let now_ns = self.clock.now_ns();
+            return Ok(self.engine.recorder.record(&planned.refused(now_ns))?);
+        }
+        self.last_deadline_ns = self.last_deadline_ns.max(deadline_ns);
+        let work = driver.run(prepared.task, deadline_ns);
+        self.running.spawn(planned.run(work, Arc::clone(&self.clock)));
+        Ok(())
+    }
+
+    /// Waits for a moment, but no longer than until an operation ends or it is time to watch.
+    async fn wait(&mut self, at_ns: MonotonicNs) -> Result<(), ExecuteError> {
+        let at_ns = at_ns.min(self.watch_ns);
+        poll_fn(|cx| self.poll_wait(at_ns, cx)).await
+    }
+
+    fn poll_wait(&mut self, at_ns: MonotonicNs, cx: &mut Context<'_>) -> Poll<Result<(), ExecuteError>> {
+        let mut ended = false;
+        while let Poll::Ready(Some(joined)) = self.running.poll_join_next(cx) {
+            self.record(joined)?;
+            ended = true;
+        }
+        match self.engine.pacer.poll_until(at_ns, cx)? {
+            Poll::Pending if !ended => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn collect(&mut self) -> Result<(), ExecuteError> {
+        while let Some(joined) = self.running.try_join_next() {
+            self.record(joined)?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, joined: Result<Ended, JoinError>) -> Result<(), ExecuteError> {
+        // Panics end inside the operation and nothing aborts a task before the end of the drain, so every task joins with a value.
+        let Ok(ended) = joined else { return Ok(()) };
+        self.execution.panicked += u64::from(ended.panicked);
+        Ok(self.engine.recorder.record(&ended.finished)?)
+    }
+
+    /// Whether a stop was asked for; shows the numbers when it is time.
+    fn shall_stop(&mut self, now_ns: MonotonicNs) -> bool {
+        if now_ns >= self.watch_ns {
+            self.watch_ns = now_ns + WATCH_NS;
+            self.watches += 1;
+            if self.watches.is_multiple_of(2) {
+                self.show_progress(now_ns);
+            }
+        }
+        self.execution.stopped |= self.engine.stop.is_cancelled();
+        self.execution.stopped
+    }
+
+    fn show_progress(&mut self, now_ns: MonotonicNs) {
+        let elapsed_ns = now_ns.saturating_sub(self.began_ns);
+        let by_time = match self.engine.limits.duration {
+            Some(_) => elapsed_ns as f64 / self.execution.window.end_ns.saturating_sub(self.began_ns).max(1) as f64,
+            None => 0.0,
+        };
+        let by_count =
+            self.engine.limits.operations.map_or(0.0, |most| self.execution.arrivals as f64 / most.max(1) as f64);
+        (self.engine.show)(Progress {
+            elapsed_ns,
+            share: by_time.max(by_count).min(1.0),
+            snapshot: self.engine.recorder.snapshot(),
+            in_flight: self.running.len(),
+        });
+    }
+}
