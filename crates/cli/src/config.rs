@@ -24,7 +24,12 @@ where
     figment(name, &T::default(), flags, file)?.extract_inner(name).map_err(|error| explain(&error))
 }
 
-fn figment(name: &str, default: &impl Serialize, flags: &impl Serialize, file: Option<&Path>) -> Result<Figment, ExpectedError> {
+fn figment(
+    name: &str,
+    default: &impl Serialize,
+    flags: &impl Serialize,
+    file: Option<&Path>,
+) -> Result<Figment, ExpectedError> {
     if let Some(path) = file
         && let Err(source) = std::fs::metadata(path)
     {

@@ -28,10 +28,8 @@ pub(crate) fn start_log(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    let filter = EnvFilter::builder()
-        .with_env_var("PEERMARK_LOG")
-        .try_from_env()
-        .unwrap_or_else(|_| EnvFilter::new(level));
+    let filter =
+        EnvFilter::builder().with_env_var("PEERMARK_LOG").try_from_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colour = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr).init();
 }

@@ -45,7 +45,11 @@ impl Problem {
     /// An error of the server. The error is logged; the caller learns that there was one and nothing of its inside.
     pub fn logged(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(error), "request failed");
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "internal", detail: "internal error, see the log".into() }
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "internal",
+            detail: "internal error, see the log".into(),
+        }
     }
 
     /// A 5xx whose reason the caller may know, such as 504 for content that nobody served in time.
@@ -77,12 +81,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("error");
-        let body = Body { kind: "about:blank", title, status: self.status.as_u16(), code: self.code, detail: &self.detail };
+        let body =
+            Body { kind: "about:blank", title, status: self.status.as_u16(), code: self.code, detail: &self.detail };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, json).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
 }

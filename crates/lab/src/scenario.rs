@@ -310,7 +310,8 @@ impl Scenario {
     /// [`ScenarioError::Invalid`] names the threshold that cannot be read.
     pub fn parsed_thresholds(&self) -> Result<Vec<Threshold>, ScenarioError> {
         let parse = |text: &String| {
-            let invalid = |error: peermark_judge::threshold::ParseThresholdError| ScenarioError::invalid("thresholds", error);
+            let invalid =
+                |error: peermark_judge::threshold::ParseThresholdError| ScenarioError::invalid("thresholds", error);
             text.parse::<Threshold>().map_err(invalid)
         };
         self.thresholds.iter().map(parse).collect()

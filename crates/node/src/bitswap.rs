@@ -15,7 +15,7 @@ mod message;
 mod session;
 mod wants;
 
-pub use exchange::{Exchange, ExchangeEvent, PeerTraffic};
 pub(crate) use exchange::{Admission, Discovery, Payments};
+pub use exchange::{Exchange, ExchangeEvent, PeerTraffic};
 pub use fetch::FetchError;
 pub use session::Session;

@@ -9,7 +9,7 @@ pub(crate) mod manifest;
 pub(crate) mod tree;
 
 pub use cid::{BLOCK_CODEC, Digest, InvalidCid, MANIFEST_CODEC, TREE_CODEC, block_cid, cid_text, digest_of, parse_cid};
-pub use manifest::{InvalidManifest, Manifest};
 pub(crate) use manifest::MAX_BLOCK_BYTES;
+pub use manifest::{InvalidManifest, Manifest};
 pub(crate) use tree::{Children, depth};
 pub use tree::{InnerNode, TreeBuilder};

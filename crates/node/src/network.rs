@@ -12,7 +12,9 @@ use futures::future::BoxFuture;
 use libp2p::identity::Keypair;
 use libp2p::kad::store::MemoryStore;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, kad, noise, ping, tcp, yamux};
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, kad, noise, ping, tcp, yamux,
+};
 use parking_lot::RwLock;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
@@ -91,7 +93,8 @@ pub(crate) async fn start(config: &NodeConfig, parts: Parts, registry: &mut Regi
     let connections = Arc::new(ConnectionTable::default());
     let (sender, commands) = mpsc::channel(COMMANDS);
     let network = Network { commands: sender, connections: connections.clone(), addresses: addresses.clone(), local };
-    let actor = actor::Actor::new(swarm, commands, connections, addresses, parts.metrics.clone(), parts.exchange.clone());
+    let actor =
+        actor::Actor::new(swarm, commands, connections, addresses, parts.metrics.clone(), parts.exchange.clone());
     tokio::spawn(actor.run(config.bootstrap.clone()));
     parts.exchange.set_discovery(Arc::new(network.clone()));
     Ok(network)

@@ -144,7 +144,8 @@ async fn serve(settings: NodeConfig, token: Option<Arc<str>>, exit_with_stdin: b
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(ExpectedError::System)?;
     let node = Node::start(settings, token).await?;
-    let addresses: Vec<String> = node.addresses().iter().map(|address| format!("{address}/p2p/{}", node.peer_id())).collect();
+    let addresses: Vec<String> =
+        node.addresses().iter().map(|address| format!("{address}/p2p/{}", node.peer_id())).collect();
     let line = json!({
         "schema": "peermark.node/1",
         "api": format!("http://{}", node.api_address()),

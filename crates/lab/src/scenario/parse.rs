@@ -86,7 +86,10 @@ impl Scenario {
             return invalid("nodes.count", "a network needs at least one node");
         }
         if self.total_nodes() > MAX_NODES {
-            return Err(ScenarioError::invalid("nodes.count", format!("{} nodes, at most {MAX_NODES}", self.total_nodes())));
+            return Err(ScenarioError::invalid(
+                "nodes.count",
+                format!("{} nodes, at most {MAX_NODES}", self.total_nodes()),
+            ));
         }
         if !(0.0..=1.0).contains(&self.nodes.marketplace_share) {
             return invalid("nodes.marketplace_share", "must lie between 0 and 1");
@@ -103,7 +106,8 @@ impl Scenario {
             }
         }
         for (index, phase) in self.phases.iter().enumerate() {
-            self.check_phase(phase).map_err(|(field, reason)| ScenarioError::invalid(format!("phase[{index}].{field}"), reason))?;
+            self.check_phase(phase)
+                .map_err(|(field, reason)| ScenarioError::invalid(format!("phase[{index}].{field}"), reason))?;
         }
         for (index, fault) in self.faults.iter().enumerate() {
             if fault.node >= self.total_nodes() {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::exchange::{Exchange, Shared};
 use super::message::WantType;
 use super::session::Session;
-use super::wants::{MAX_ASKED, WantEvent, Waiter};
+use super::wants::{MAX_ASKED, Waiter, WantEvent};
 use crate::blocks::BlocksError;
 use crate::content::{Digest, InvalidCid};
 use crate::metrics::count;
@@ -104,7 +104,13 @@ impl Exchange {
     }
 
     /// As [`Self::fetch`], for a block that is known not to be in the store.
-    async fn fetch_remote(&self, cid: Cid, digest: Digest, session: &Session, deadline: Instant) -> Result<Bytes, FetchError> {
+    async fn fetch_remote(
+        &self,
+        cid: Cid,
+        digest: Digest,
+        session: &Session,
+        deadline: Instant,
+    ) -> Result<Bytes, FetchError> {
         let shared = &*self.shared;
         let started = Instant::now();
         let waiter = shared.wants.wait(digest);
@@ -204,7 +210,8 @@ impl Fetch<'_> {
     async fn try_peer(&mut self, peer: PeerId) -> Option<(PeerId, Bytes)> {
         let deadline = self.deadline.min(Instant::now() + ATTEMPT);
         let session = self.session;
-        let found = attempt(self.shared, &mut self.waiter, peer, &self.cid, deadline, |other| session.add(other, false)).await;
+        let found =
+            attempt(self.shared, &mut self.waiter, peer, &self.cid, deadline, |other| session.add(other, false)).await;
         match found {
             Attempt::Block(from, bytes) => {
                 session.settle(peer, from == peer);

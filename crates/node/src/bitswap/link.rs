@@ -16,7 +16,9 @@ use libp2p::{PeerId, Stream};
 use parking_lot::Mutex;
 
 use super::exchange::{ExchangeEvent, Shared};
-use super::message::{Block, Entry, MAX_ITEMS, MAX_MESSAGE_BYTES, Message, Presence, PresenceType, WantType, Wantlist, read_cid};
+use super::message::{
+    Block, Entry, MAX_ITEMS, MAX_MESSAGE_BYTES, Message, Presence, PresenceType, WantType, Wantlist, read_cid,
+};
 use super::wants::{Arrival, WantEvent};
 use crate::content::{Digest, digest_of};
 use crate::metrics::{add, count};

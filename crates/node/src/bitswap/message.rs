@@ -87,7 +87,13 @@ impl Message {
 impl Entry {
     /// A want for a block or for the word that it is there; the peer is asked to say when it is not.
     pub(crate) fn want(cid: &Cid, want_type: WantType) -> Self {
-        Self { cid: cid.to_bytes().into(), priority: 1, cancel: false, want_type: want_type as i32, send_dont_have: true }
+        Self {
+            cid: cid.to_bytes().into(),
+            priority: 1,
+            cancel: false,
+            want_type: want_type as i32,
+            send_dont_have: true,
+        }
     }
 
     /// Takes a want back.

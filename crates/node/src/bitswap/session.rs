@@ -74,8 +74,12 @@ impl Session {
     pub(super) fn pick(&self, tried: &HashSet<PeerId>) -> Option<PeerId> {
         let mut state = self.state.lock();
         let weight = |score: &Score| score.reliability().powi(2) / f64::from(1 + score.in_flight);
-        let candidates: Vec<(PeerId, f64)> =
-            state.peers.iter().filter(|(peer, _)| !tried.contains(peer)).map(|(peer, score)| (*peer, weight(score))).collect();
+        let candidates: Vec<(PeerId, f64)> = state
+            .peers
+            .iter()
+            .filter(|(peer, _)| !tried.contains(peer))
+            .map(|(peer, score)| (*peer, weight(score)))
+            .collect();
         let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
         let mut draw = rand::rng().random::<f64>() * total;
         let mut picked = candidates.last()?.0;

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 
 use crate::bitswap::{Exchange, FetchError, Session};
 use crate::blocks::BlocksError;
-use crate::content::{BLOCK_CODEC, Children, Digest, InvalidCid, InvalidManifest, MANIFEST_CODEC, Manifest, TREE_CODEC, depth};
+use crate::content::{
+    BLOCK_CODEC, Children, Digest, InvalidCid, InvalidManifest, MANIFEST_CODEC, Manifest, TREE_CODEC, depth,
+};
 
 /// Inner nodes of one layer that are requested ahead.
 const NODES_AHEAD: usize = 16;
@@ -95,7 +97,12 @@ impl Dataset {
     ///
     /// # Errors
     /// [`DatasetError`] when there is no such manifest.
-    pub async fn open(exchange: &Exchange, cid: &Cid, source: Source, block_timeout: Duration) -> Result<Self, DatasetError> {
+    pub async fn open(
+        exchange: &Exchange,
+        cid: &Cid,
+        source: Source,
+        block_timeout: Duration,
+    ) -> Result<Self, DatasetError> {
         let digest = Digest::of_cid(cid)?;
         let session = Session::new(digest);
         let reader = Reader { exchange: exchange.clone(), session, source, block_timeout };
@@ -164,9 +171,7 @@ impl Dataset {
 impl Reader {
     async fn block(&self, digest: Digest, codec: u64) -> Result<Bytes, DatasetError> {
         match self.source {
-            Source::Local => {
-                self.exchange.blocks().get(digest).await?.ok_or(DatasetError::NotLocal { what: "block" })
-            }
+            Source::Local => self.exchange.blocks().get(digest).await?.ok_or(DatasetError::NotLocal { what: "block" }),
             Source::Network => {
                 let deadline = Instant::now() + self.block_timeout;
                 Ok(self.exchange.fetch(digest.cid(codec), &self.session, deadline).await?)

@@ -84,7 +84,10 @@ pub(super) fn read_cid(text: &str) -> Result<(Cid, Digest), Problem> {
 
 /// Lists the datasets on this node.
 #[utoipa::path(get, path = "/api/archivist/v1/data", params(ListQuery), responses((status = 200, body = DataList)))]
-pub(super) async fn list(State(state): State<NodeState>, Query(query): Query<ListQuery>) -> Result<Json<DataList>, Problem> {
+pub(super) async fn list(
+    State(state): State<NodeState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<DataList>, Problem> {
     let limit = query.limit.unwrap_or(LIST_LIMIT).min(LIST_LIMIT);
     let stored = state.exchange.blocks().manifests(query.skip, limit).await.map_err(|error| store_problem(&error))?;
     let content = stored.iter().map(|stored| DataItem::new(stored.digest, &stored.manifest)).collect();
@@ -94,7 +97,11 @@ pub(super) async fn list(State(state): State<NodeState>, Query(query): Query<Lis
 /// Streams a dataset that is stored on this node. Honours a Range of one part.
 #[utoipa::path(get, path = "/api/archivist/v1/data/{cid}", params(("cid" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 400), (status = 404), (status = 416)))]
-pub(super) async fn local(State(state): State<NodeState>, Path(cid): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn local(
+    State(state): State<NodeState>,
+    Path(cid): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     respond(&state, &cid, Source::Local, &headers).await
 }
 
@@ -102,14 +109,21 @@ pub(super) async fn local(State(state): State<NodeState>, Path(cid): Path<String
 #[utoipa::path(get, path = "/api/archivist/v1/data/{cid}/network/stream", params(("cid" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 400), (status = 404),
         (status = 416), (status = 502), (status = 504)))]
-pub(super) async fn stream(State(state): State<NodeState>, Path(cid): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn stream(
+    State(state): State<NodeState>,
+    Path(cid): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     respond(&state, &cid, Source::Network, &headers).await
 }
 
 /// Fetches the manifest of a dataset from this node or the network.
 #[utoipa::path(get, path = "/api/archivist/v1/data/{cid}/network/manifest", params(("cid" = String, Path)),
     responses((status = 200, body = DataItem), (status = 400), (status = 404)))]
-pub(super) async fn manifest(State(state): State<NodeState>, Path(cid): Path<String>) -> Result<Json<DataItem>, Problem> {
+pub(super) async fn manifest(
+    State(state): State<NodeState>,
+    Path(cid): Path<String>,
+) -> Result<Json<DataItem>, Problem> {
     let (cid, digest) = read_cid(&cid)?;
     let dataset = open(&state, &cid, Source::Network).await?;
     Ok(Json(DataItem::new(digest, dataset.manifest())))
@@ -121,7 +135,11 @@ pub(super) async fn manifest(State(state): State<NodeState>, Path(cid): Path<Str
 pub(super) async fn fetch(State(state): State<NodeState>, Path(cid): Path<String>) -> Result<Json<DataItem>, Problem> {
     let (cid, digest) = read_cid(&cid)?;
     let permit = state.background.clone().try_acquire_owned().map_err(|_| {
-        Problem::server(StatusCode::SERVICE_UNAVAILABLE, "too_many_downloads", "too many background downloads are running")
+        Problem::server(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_downloads",
+            "too many background downloads are running",
+        )
     })?;
     let dataset = open(&state, &cid, Source::Network).await?;
     let item = DataItem::new(digest, dataset.manifest());
@@ -203,7 +221,9 @@ fn describe(headers: &mut HeaderMap, manifest: &Manifest, status: StatusCode, ra
 }
 
 fn unsatisfiable(size: u64) -> Response {
-    let mut response = Problem::request(StatusCode::RANGE_NOT_SATISFIABLE, "range", "the range lies outside the dataset").into_response();
+    let mut response =
+        Problem::request(StatusCode::RANGE_NOT_SATISFIABLE, "range", "the range lies outside the dataset")
+            .into_response();
     if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
         response.headers_mut().insert(header::CONTENT_RANGE, value);
     }

@@ -88,7 +88,8 @@ pub(super) async fn connect(
         if name != "addrs" {
             return Err(Problem::bad_request(format!("unknown parameter {name:?}, expected addrs")));
         }
-        let address: Multiaddr = value.parse().map_err(|_| Problem::bad_request(format!("{value:?} is no multiaddr")))?;
+        let address: Multiaddr =
+            value.parse().map_err(|_| Problem::bad_request(format!("{value:?} is no multiaddr")))?;
         addresses.push(address);
     }
     if addresses.len() > MAX_ADDRESSES {
@@ -114,7 +115,8 @@ pub(super) async fn debug_info(State(state): State<NodeState>, flavour: &'static
         })
         .collect();
     let version = json!({ "version": env!("CARGO_PKG_VERSION"), "revision": "peermark", "contracts": "" });
-    let local = json!({ "nodeId": id, "peerId": id, "record": state.record, "address": addresses.first(), "seen": true });
+    let local =
+        json!({ "nodeId": id, "peerId": id, "record": state.record, "address": addresses.first(), "seen": true });
     let mut info = json!({
         "id": id,
         "addrs": addresses,

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::atomic::AtomicU64;
 
 use axum::extract::{Path, Query, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::Response;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::Stream;
@@ -182,7 +182,9 @@ pub(super) async fn exchange(State(state): State<NodeState>) -> Json<ExchangeInf
 /// Every inbound want and every block sent and received from now on, as server-sent events. A reader that falls behind gets an
 /// event `lagged` with the number of events it missed.
 #[utoipa::path(get, path = "/api/v1/exchange/events", responses((status = 200, content_type = "text/event-stream")))]
-pub(super) async fn exchange_events(State(state): State<NodeState>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub(super) async fn exchange_events(
+    State(state): State<NodeState>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let events = futures::stream::unfold(state.exchange.subscribe(), |mut receiver| async move {
         let event = match receiver.recv().await {
             Ok(event) => Event::default().event("exchange").data(event_json(&event).to_string()),

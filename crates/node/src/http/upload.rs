@@ -48,10 +48,14 @@ fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if text.is_empty() {
         return Ok(None);
     }
-    let is_token = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte));
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
     let essence = text.split(';').next().unwrap_or_default().trim();
     match essence.split_once('/') {
-        Some((kind, subtype)) if is_token(kind) && is_token(subtype) && text.len() <= MAX_LABEL_BYTES => Ok(Some(essence.to_owned())),
+        Some((kind, subtype)) if is_token(kind) && is_token(subtype) && text.len() <= MAX_LABEL_BYTES => {
+            Ok(Some(essence.to_owned()))
+        }
         _ => Err(unprocessable(format!("content-type {essence:?} is no media type"))),
     }
 }
@@ -63,7 +67,10 @@ fn file_name(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Err(unprocessable("content-disposition names no file: attachment; filename=\"NAME\""));
     };
     let name = rest.split('"').next().unwrap_or_default();
-    let bad = name.is_empty() || name.len() > MAX_LABEL_BYTES || name.contains(['/', '\\', '\0']) || name.chars().any(char::is_control);
+    let bad = name.is_empty()
+        || name.len() > MAX_LABEL_BYTES
+        || name.contains(['/', '\\', '\0'])
+        || name.chars().any(char::is_control);
     if bad || name == "." || name == ".." {
         return Err(unprocessable(format!("{name:?} is no file name")));
     }
@@ -82,7 +89,9 @@ mod tests {
     fn names_and_types_are_read_or_refused() {
         let name = |value| file_name(&headers(header::CONTENT_DISPOSITION, value));
         assert_eq!(name("attachment; filename=\"a b.txt\""), Ok(Some("a b.txt".into())));
-        for bad in ["attachment", "attachment; filename=\"\"", "attachment; filename=\"../x\"", "attachment; filename=\"..\""] {
+        for bad in
+            ["attachment", "attachment; filename=\"\"", "attachment; filename=\"../x\"", "attachment; filename=\"..\""]
+        {
             assert_eq!(name(bad).unwrap_err().status(), StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
         }
         let kind = |value| media_type(&headers(header::CONTENT_TYPE, value));

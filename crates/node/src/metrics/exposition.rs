@@ -133,7 +133,9 @@ impl Exposition {
         let mut page = String::new();
         encode(&mut page, &self.registry).expect("a String takes everything");
         let sum = |direction: &str| {
-            let lines = page.lines().filter(|line| line.starts_with("libp2p_bandwidth_bytes_total") && line.contains(direction));
+            let lines = page
+                .lines()
+                .filter(|line| line.starts_with("libp2p_bandwidth_bytes_total") && line.contains(direction));
             lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
         };
         (sum("Inbound"), sum("Outbound"))

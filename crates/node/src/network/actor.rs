@@ -215,7 +215,8 @@ impl Actor {
         if !speaks {
             return;
         }
-        let remote_is_loopback = self.connections.snapshot().iter().any(|open| open.peer == peer && is_loopback(&open.address));
+        let remote_is_loopback =
+            self.connections.snapshot().iter().any(|open| open.peer == peer && is_loopback(&open.address));
         for address in info.listen_addrs.into_iter().filter(|address| remote_is_loopback || !is_loopback(address)) {
             self.swarm.behaviour_mut().kad.add_address(&peer, address);
         }

@@ -62,7 +62,12 @@ impl Queries {
         Self { local, metrics, lookups: HashMap::new(), announcing: HashSet::new(), queue: VecDeque::new() }
     }
 
-    pub(super) fn look_up(&mut self, kad: &mut kad::Behaviour<MemoryStore>, digest: Digest, found: mpsc::Sender<PeerId>) {
+    pub(super) fn look_up(
+        &mut self,
+        kad: &mut kad::Behaviour<MemoryStore>,
+        digest: Digest,
+        found: mpsc::Sender<PeerId>,
+    ) {
         if self.lookups.len() >= MAX_LOOKUPS {
             return;
         }

@@ -80,7 +80,12 @@ pub(super) fn sign(key: &Keypair, terms: &PromiseTerms) -> Option<Promise> {
 }
 
 /// Verifies a promise that `sender` gave to `payee` in `session`.
-pub(super) fn verify(promise: &Promise, sender: PeerId, payee: PeerId, session: u64) -> Result<PromiseTerms, InvalidPromise> {
+pub(super) fn verify(
+    promise: &Promise,
+    sender: PeerId,
+    payee: PeerId,
+    session: u64,
+) -> Result<PromiseTerms, InvalidPromise> {
     let key = PublicKey::try_decode_protobuf(&promise.public_key).map_err(|_| InvalidPromise::Malformed)?;
     let signer = key.to_peer_id();
     if signer != sender {

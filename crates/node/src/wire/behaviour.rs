@@ -13,8 +13,8 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-use super::handler::Handler;
 use super::Protocol;
+use super::handler::Handler;
 
 /// The swarm's side of a [`Protocol`].
 pub(crate) struct Behaviour<P: Protocol> {

@@ -1,0 +1,154 @@
+//! Starts nodes, waits until each answers, and holds them until they are stopped.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use peermark_node::client::{ClientOptions, NodeClient};
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::Command;
+
+use super::foreign;
+use super::plan::{Blueprint, NodeKind, NodePlan};
+use super::process::{NodeProcess, Started, tail};
+use super::{LaunchError, LiveNode};
+use crate::scenario::{Store, Transport};
+
+/// How long a node may take from its start to its first answer.
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest announcement that is read.
+const MAX_LINE_BYTES: u64 = 16 << 10;
+
+/// Whether nodes outlive their controller.
+pub use super::process::Started as Lease;
+
+/// Starts the nodes of one run.
+#[derive(Debug)]
+pub struct Launcher {
+    /// This product's binary.
+    pub program: PathBuf,
+    /// Whether nodes outlive this process.
+    pub lease: Started,
+    /// Where nodes join; empty for the hub.
+    pub bootstrap: Vec<String>,
+    /// Options of the clients that drive the nodes.
+    pub client: ClientOptions,
+}
+
+/// The line that a node of ours prints when it answers.
+#[derive(Debug, Deserialize)]
+struct Announcement {
+    api: String,
+    peer_id: String,
+    addresses: Vec<String>,
+}
+
+impl Launcher {
+    /// Starts a node and waits until it answers.
+    ///
+    /// # Errors
+    /// [`LaunchError`], with the end of the node's log where it ended.
+    pub async fn start(&self, blueprint: &Blueprint, plan: &NodePlan) -> Result<(NodeProcess, LiveNode), LaunchError> {
+        let write = |source| LaunchError::Write { path: plan.data.clone(), source };
+        std::fs::create_dir_all(&plan.data).map_err(write)?;
+        match &plan.foreign {
+            None => self.start_own(blueprint, plan).await,
+            Some(template) => foreign::start(self, template, plan).await,
+        }
+    }
+
+    async fn start_own(&self, blueprint: &Blueprint, plan: &NodePlan) -> Result<(NodeProcess, LiveNode), LaunchError> {
+        let command = self.own_command(blueprint, plan);
+        let mut process = NodeProcess::start(plan.index, command, &plan.log, self.lease, true)?;
+        let line = tokio::time::timeout(START_PATIENCE, first_line(&mut process)).await;
+        let line = match line {
+            Ok(line) if !line.is_empty() => line,
+            Ok(_) => return Err(self.ended(&mut process, plan).await),
+            Err(_) => {
+                let seconds = START_PATIENCE.as_secs();
+                return Err(LaunchError::Silent { node: plan.index, seconds, log: plan.log.clone() });
+            }
+        };
+        let bad = || LaunchError::Announcement { node: plan.index, line: line.clone() };
+        let announcement: Announcement = serde_json::from_str(&line).map_err(|_| bad())?;
+        let api = format!("{}/api/archivist/v1", announcement.api);
+        let client = self.client(plan.index, &api)?;
+        let live = LiveNode {
+            index: plan.index,
+            kind: plan.kind.clone(),
+            api,
+            peer_id: Some(announcement.peer_id),
+            addresses: announcement.addresses,
+            pid: process.pid(),
+            data: plan.data.clone(),
+            log: plan.log.clone(),
+            client,
+        };
+        Ok((process, live))
+    }
+
+    pub(super) fn client(&self, node: u32, api: &str) -> Result<Arc<NodeClient>, LaunchError> {
+        let client = NodeClient::new(api, self.client).map_err(|source| LaunchError::Api { node, source })?;
+        Ok(Arc::new(client))
+    }
+
+    /// The error of a process that ended before it answered.
+    pub(super) async fn ended(&self, process: &mut NodeProcess, plan: &NodePlan) -> LaunchError {
+        let node = plan.index;
+        match process.stop().await {
+            Ok(status) => LaunchError::Ended { node, status, log: plan.log.clone(), tail: tail(&plan.log) },
+            Err(source) => LaunchError::Spawn { node, program: self.program.display().to_string(), source },
+        }
+    }
+
+    fn own_command(&self, blueprint: &Blueprint, plan: &NodePlan) -> Command {
+        let settings = &blueprint.settings;
+        let mut command = Command::new(&self.program);
+        let listen = match settings.transport {
+            Transport::Tcp => "/ip4/127.0.0.1/tcp/0",
+            Transport::Quic => "/ip4/127.0.0.1/udp/0/quic-v1",
+        };
+        let store = match settings.store {
+            Store::Disk => "disk",
+            Store::Memory => "memory",
+        };
+        command.args(["node", "run", "--data"]).arg(&plan.data);
+        command.args(["--api", &format!("127.0.0.1:{}", plan.api_port.unwrap_or(0))]);
+        command.args(["--listen", listen, "--store", store, "--mode", plan.kind.mode()]);
+        command.args(["--quota", &settings.quota.0.to_string(), "--cache", &settings.cache.0.to_string()]);
+        command.args(["--block-size", &settings.block_size.0.to_string()]);
+        command.args(["--dht-protocol", &blueprint.dht_protocol]);
+        command.args(["--dht-replication", &settings.dht_replication.to_string()]);
+        for address in &self.bootstrap {
+            command.args(["--bootstrap", address]);
+        }
+        if self.lease == Started::Leased {
+            command.arg("--exit-with-stdin");
+        }
+        // A run depends on its scenario alone, not on what the user's shell or directory configures for other nodes.
+        command.env_clear();
+        command.current_dir(plan.data.parent().unwrap_or(Path::new(".")));
+        command
+    }
+}
+
+/// The first line of a process, empty when it ended before. The rest is read and dropped, so that the pipe never fills.
+async fn first_line(process: &mut NodeProcess) -> String {
+    let Some(stdout) = process.stdout() else { return String::new() };
+    let mut reader = BufReader::new(stdout);
+    let mut line = String::new();
+    if (&mut reader).take(MAX_LINE_BYTES).read_line(&mut line).await.is_err() {
+        line.clear();
+    }
+    tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    line.trim().to_owned()
+}
+
+impl NodeKind {
+    /// Whether a node of this kind can be asked for its counters.
+    pub fn tells_counters(&self) -> bool {
+        self.is_own()
+    }
+}
