@@ -1,1 +1,13 @@
+//! The product's own figures, each measured beside its reference in the same run.
+//!
+//! Machines are noisy, so a figure is a ratio to a reference that was measured in turn with it, or carries the calibration of the
+//! machine. Every benchmark says what it holds against, and whether it does.
 
+mod exchange;
+mod figure;
+mod peer;
+mod stream;
+
+pub use exchange::exchange;
+pub use figure::{BenchError, Figure, Hold, SCHEMA};
+pub use peer::{PeerKind, serve};

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use crate::command::bench::BenchCommand;
+use crate::command::lab::LabCommand;
 use crate::command::node::NodeCommand;
+use crate::command::up::UpCommand;
 
 /// Measures peer-to-peer storage networks with numbers that can be trusted and re-derived.
 #[derive(Debug, Parser)]
@@ -24,6 +27,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a storage node
     Node(NodeCommand),
+    /// Start a local network, load it, measure it, report it (the main job)
+    Up(Box<UpCommand>),
+    /// Around runs: plan, list, logs, compare, clean
+    Lab(LabCommand),
+    /// The product's own figures, each beside its reference
+    Bench(BenchCommand),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 2 usage, 64 configuration, 65 bad scenario or data, 69 dependency unavailable, \

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use peermark_lab::run::RunError;
+use peermark_lab::scenario::ScenarioError;
 use peermark_node::NodeError;
 use thiserror::Error;
 
@@ -16,6 +18,12 @@ pub(crate) enum Exit {
     BadData = 65,
     /// Something that is needed is not there.
     Unavailable = 69,
+    /// It finished, but a threshold failed.
+    ThresholdFailed = 100,
+    /// It was stopped before it finished.
+    Aborted = 101,
+    /// Output could not be written.
+    Output = 110,
 }
 
 impl From<Exit> for ExitCode {
@@ -33,6 +41,21 @@ pub(crate) enum ExpectedError {
     /// A node did not start.
     #[error("node: {0}")]
     Node(#[from] NodeError),
+    /// A benchmark gave no figure.
+    #[error("benchmark: {0}")]
+    Bench(#[source] peermark_bench::BenchError),
+    /// A run gave no result.
+    #[error("run: {0}")]
+    Run(#[from] RunError),
+    /// A scenario cannot be run.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// Runs that were named cannot be used.
+    #[error("{0}")]
+    Runs(String),
+    /// Output could not be written.
+    #[error("cannot write output: {0}")]
+    Output(#[source] std::io::Error),
     /// A file that was named cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -58,8 +81,34 @@ impl ExpectedError {
                     Exit::Unavailable
                 }
             },
+            Self::Run(error) => run_exit_code(error),
+            Self::Scenario(error) => scenario_exit_code(error),
+            Self::Runs(_) => Exit::BadData,
+            Self::Output(_) => Exit::Output,
             Self::Read { .. } => Exit::Unavailable,
-            Self::System(_) => Exit::Unavailable,
+            Self::System(_) | Self::Bench(_) => Exit::Unavailable,
         }
+    }
+}
+
+fn run_exit_code(error: &RunError) -> Exit {
+    match error {
+        RunError::Scenario(error) => scenario_exit_code(error),
+        RunError::Plan(_) => Exit::BadData,
+        RunError::Launch(_)
+        | RunError::Ready(_)
+        | RunError::Calibrate(_)
+        | RunError::Load(_)
+        | RunError::Network(_)
+        | RunError::Fault(_) => Exit::Unavailable,
+        RunError::Record(_) => Exit::Output,
+        RunError::Stopped => Exit::Aborted,
+    }
+}
+
+fn scenario_exit_code(error: &ScenarioError) -> Exit {
+    match error {
+        ScenarioError::Read { .. } => Exit::Unavailable,
+        ScenarioError::Malformed { .. } | ScenarioError::Invalid { .. } => Exit::BadData,
     }
 }

@@ -5,6 +5,7 @@ mod command;
 mod config;
 mod error;
 mod output;
+mod view;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode, ExpectedError> {
     match cli.command {
+        Command::Up(up) => command::up::run(*up),
+        Command::Lab(lab) => command::lab::run(lab),
+        Command::Bench(bench) => command::bench::run(bench),
         Command::Node(node) => command::node::run(node, cli.config.as_deref()),
     }
 }

@@ -20,6 +20,13 @@ pub(crate) fn data(line: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Columns of stdout, and whether it takes colours.
+pub(crate) fn stdout_shape() -> (usize, bool) {
+    let terminal = console::Term::stdout();
+    let width = terminal.size_checked().map_or(100, |(_, columns)| usize::from(columns));
+    (width, terminal.features().colors_supported() && io::stdout().is_terminal())
+}
+
 /// Starts the log on stderr: warnings by default, more with `-v`; `PEERMARK_LOG` takes a filter.
 pub(crate) fn start_log(verbose: u8) {
     let level = match verbose {

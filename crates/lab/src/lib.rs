@@ -5,4 +5,5 @@ pub mod launch;
 pub mod leftovers;
 pub mod report;
 pub mod result;
+pub mod run;
 pub mod scenario;

@@ -99,6 +99,8 @@ pub enum Arrivals {
     Uniform,
     /// Closed loop: the next operation starts when one ends. Its latencies hide queueing and are labelled so.
     Closed,
+    /// Many at one moment: every node that lacks a file fetches it at once.
+    Burst,
 }
 
 /// One operation in one phase.

@@ -46,6 +46,7 @@ pub(crate) fn arrivals(arrivals: Arrivals) -> &'static str {
         Arrivals::Poisson => "poisson (open loop)",
         Arrivals::Uniform => "uniform (open loop)",
         Arrivals::Closed => "closed loop: hides queueing",
+        Arrivals::Burst => "burst: all at one moment",
     }
 }
 
