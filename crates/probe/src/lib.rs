@@ -21,6 +21,7 @@ pub mod executor;
 pub mod harness;
 pub mod lateness;
 pub mod pacer;
+pub mod payload;
 pub mod recorder;
 pub mod schedule;
 pub mod thread;
