@@ -14,11 +14,14 @@
 //!   turn away is counted.
 //! * Time is a [`peermark_core::Clock`]; the only reading of the system's clock is in [`clock`].
 
+pub mod calibrate;
 pub mod clock;
 pub mod doctor;
 pub mod driver;
+pub mod environment;
 pub mod executor;
 pub mod harness;
+pub mod host;
 pub mod lateness;
 pub mod pacer;
 pub mod payload;
