@@ -22,6 +22,7 @@ pub mod environment;
 pub mod executor;
 pub mod harness;
 pub mod host;
+pub mod knee;
 pub mod lateness;
 pub mod pacer;
 pub mod payload;
