@@ -1,6 +1,6 @@
 //! Starts operations when their schedule wants them, whatever became of the others, and sees that each ends.
 //!
-//! One task decides (this module), one task per operation works ([`operation`]). The deciding task never waits for an operation in
+//! One task decides (`dispatch`), one task per operation works (`operation`). The deciding task never waits for an operation in
 //! an open loop: due operations are started in one go, a bound on operations in flight turns further ones away as counted
 //! failures, and each has its absolute deadline. A panic in an operation is that operation's failure. At the end it waits for what
 //! is in flight, and no longer than the last deadline.

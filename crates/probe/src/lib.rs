@@ -14,14 +14,21 @@
 //!   turn away is counted.
 //! * Time is a [`peermark_core::Clock`]; the only reading of the system's clock is in [`clock`].
 
+pub mod calibrate;
 pub mod clock;
 pub mod doctor;
 pub mod driver;
+pub mod environment;
 pub mod executor;
 pub mod harness;
+pub mod host;
+pub mod knee;
 pub mod lateness;
+pub mod load;
 pub mod pacer;
+pub mod payload;
 pub mod recorder;
 pub mod schedule;
 pub mod thread;
 mod trivial_server;
+pub mod workload;

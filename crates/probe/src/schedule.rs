@@ -34,6 +34,11 @@ impl Rate {
         if valid { Ok(Self(per_second)) } else { Err(InvalidRate { found: per_second }) }
     }
 
+    /// The nearest rate to a number of any size.
+    pub(crate) fn clamped(per_second: f64) -> Self {
+        Self(if per_second.is_finite() { per_second.clamp(1e-3, MAX_RATE) } else { MAX_RATE })
+    }
+
     /// Arrivals per second.
     pub fn per_second(self) -> f64 {
         self.0

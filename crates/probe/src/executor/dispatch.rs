@@ -1,23 +1,33 @@
 //! The deciding task: what is due, what has ended, when to look again.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use peermark_core::{Clock, MonotonicNs};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, unconstrained};
 use tokio::time::Instant;
 
 use super::operation::{Ended, Planned};
 use super::{ExecuteError, Execution, Executor, Progress, STOP_GRACE_NS, WATCH_NS, nanoseconds};
 use crate::driver::{Driver, Prepared};
-use crate::pacer::Pace;
+use crate::pacer::{Others, Pace};
 use crate::schedule::{Arrival, Arrivals};
 
 /// Operations that are started before the runtime gets a turn. When many are due at once, those that were started first shall not
 /// wait for all the others to be started; bigger batches buy nothing.
 const MAX_BATCH: u32 = 32;
+
+/// An arrival whose moment has come.
+#[derive(Clone, Copy)]
+struct Due {
+    /// When the schedule wanted it.
+    intended_ns: MonotonicNs,
+    /// When that was seen: the operation starts now.
+    now_ns: MonotonicNs,
+}
 
 pub(super) struct Dispatcher<'a, P> {
     engine: Executor<'a, P>,
@@ -85,19 +95,19 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
                 self.execution.exhausted = true;
                 break;
             };
-            let Some(intended_ns) = self.until_due(arrival).await? else { break };
-            self.start(driver, prepared, intended_ns)?;
+            let Some(due) = self.until_due(arrival).await? else { break };
+            self.start(driver, prepared, due).await?;
             batch += 1;
         }
         self.execution.window.end_ns = self.execution.window.end_ns.min(self.clock.now_ns());
         Ok(())
     }
 
-    /// Waits until an arrival is due and returns its intended start; `None` when the window is over or a stop was asked for.
-    async fn until_due(&mut self, arrival: Arrival) -> Result<Option<MonotonicNs>, ExecuteError> {
+    /// Waits until an arrival is due; `None` when the window is over or a stop was asked for.
+    async fn until_due(&mut self, arrival: Arrival) -> Result<Option<Due>, ExecuteError> {
         let end_ns = self.execution.window.end_ns;
+        let mut now_ns = self.clock.now_ns();
         loop {
-            let now_ns = self.clock.now_ns();
             if self.shall_stop(now_ns) {
                 return Ok(None);
             }
@@ -111,13 +121,13 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
                 Arrival::End => return Ok(None),
             };
             if due_ns < end_ns && due_ns <= now_ns {
-                return Ok(Some(due_ns));
+                return Ok(Some(Due { intended_ns: due_ns, now_ns }));
             }
             // The window lasts to its end, also when nothing more is wanted in it.
             if now_ns >= end_ns {
                 return Ok(None);
             }
-            self.wait(due_ns.min(end_ns)).await?;
+            now_ns = self.wait(due_ns.min(end_ns)).await?;
         }
     }
 
@@ -152,11 +162,13 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
         }
     }
 
-    fn start<D: Driver>(
+    /// Starts an operation, here and now: its first steps, down to the bytes that go to a socket, are done before anything else has
+    /// a turn. What is left of it then is a task of its own.
+    async fn start<D: Driver>(
         &mut self,
         driver: &mut D,
         prepared: Prepared<D::Task>,
-        intended_ns: MonotonicNs,
+        Due { intended_ns, now_ns }: Due,
     ) -> Result<(), ExecuteError> {
         let deadline_ns = intended_ns.saturating_add(nanoseconds(self.engine.limits.timeout));
         let deadline = self.began + Duration::from_nanos(deadline_ns.saturating_sub(self.began_ns));
@@ -167,43 +179,56 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
         }
         if self.running.len() >= self.engine.limits.max_in_flight {
             self.execution.refused += 1;
-            let now_ns = self.clock.now_ns();
             return Ok(self.engine.recorder.record(&planned.refused(now_ns))?);
         }
         self.last_deadline_ns = self.last_deadline_ns.max(deadline_ns);
         let work = driver.run(prepared.task, deadline_ns);
-        self.running.spawn(planned.run(work, Arc::clone(&self.clock)));
-        Ok(())
+        let mut operation = Box::pin(planned.run(now_ns, work, Arc::clone(&self.clock)));
+        // Without the runtime's budget per task: it is meant for tasks that starve others, and would put off the later starts of a
+        // batch although they count as started.
+        let first = poll_fn(|cx| Poll::Ready(pin!(unconstrained(operation.as_mut())).poll(cx))).await;
+        match first {
+            Poll::Ready(ended) => self.record(ended),
+            Poll::Pending => {
+                self.running.spawn(operation);
+                Ok(())
+            }
+        }
     }
 
-    /// Waits for a moment, but no longer than until an operation ends or it is time to watch.
-    async fn wait(&mut self, at_ns: MonotonicNs) -> Result<(), ExecuteError> {
+    /// Waits for a moment, but no longer than until an operation ends or it is time to watch. Returns what the clock shows then.
+    async fn wait(&mut self, at_ns: MonotonicNs) -> Result<MonotonicNs, ExecuteError> {
         let at_ns = at_ns.min(self.watch_ns);
         poll_fn(|cx| self.poll_wait(at_ns, cx)).await
     }
 
-    fn poll_wait(&mut self, at_ns: MonotonicNs, cx: &mut Context<'_>) -> Poll<Result<(), ExecuteError>> {
+    fn poll_wait(&mut self, at_ns: MonotonicNs, cx: &mut Context<'_>) -> Poll<Result<MonotonicNs, ExecuteError>> {
         let mut ended = false;
         while let Poll::Ready(Some(joined)) = self.running.poll_join_next(cx) {
-            self.record(joined)?;
+            self.record_joined(joined)?;
             ended = true;
         }
-        match self.engine.pacer.poll_until(at_ns, cx)? {
-            Poll::Pending if !ended => Poll::Pending,
-            _ => Poll::Ready(Ok(())),
+        let others = if self.running.is_empty() { Others::None } else { Others::InFlight };
+        match self.engine.pacer.poll_until(at_ns, others, cx)? {
+            Poll::Ready(now_ns) => Poll::Ready(Ok(now_ns)),
+            Poll::Pending if ended => Poll::Ready(Ok(self.clock.now_ns())),
+            Poll::Pending => Poll::Pending,
         }
     }
 
     fn collect(&mut self) -> Result<(), ExecuteError> {
         while let Some(joined) = self.running.try_join_next() {
-            self.record(joined)?;
+            self.record_joined(joined)?;
         }
         Ok(())
     }
 
-    fn record(&mut self, joined: Result<Ended, JoinError>) -> Result<(), ExecuteError> {
+    fn record_joined(&mut self, joined: Result<Ended, JoinError>) -> Result<(), ExecuteError> {
         // Panics end inside the operation and nothing aborts a task before the end of the drain, so every task joins with a value.
-        let Ok(ended) = joined else { return Ok(()) };
+        joined.map_or(Ok(()), |ended| self.record(ended))
+    }
+
+    fn record(&mut self, ended: Ended) -> Result<(), ExecuteError> {
         self.execution.panicked += u64::from(ended.panicked);
         Ok(self.engine.recorder.record(&ended.finished)?)
     }

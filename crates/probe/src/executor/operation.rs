@@ -30,9 +30,13 @@ pub(super) struct Ended {
 }
 
 impl Planned {
-    /// Does the operation. It started when this future is first polled: time in the runtime's queue is lateness.
-    pub(super) async fn run(self, work: impl Future<Output = Done>, clock: Arc<dyn Clock>) -> Ended {
-        let started_ns = clock.now_ns();
+    /// Does the operation, which starts at `started_ns`: the caller polls this future at once.
+    pub(super) async fn run(
+        self,
+        started_ns: MonotonicNs,
+        work: impl Future<Output = Done>,
+        clock: Arc<dyn Clock>,
+    ) -> Ended {
         let done = timeout_at(self.deadline, unpanicked(work)).await;
         let ended_ns = clock.now_ns();
         let panicked = matches!(done, Ok(None));
