@@ -14,6 +14,9 @@ use clap::Parser;
 use args::{Cli, Command};
 use error::ExpectedError;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     output::start_log(cli.verbose);
