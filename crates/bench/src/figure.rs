@@ -80,7 +80,13 @@ impl BenchError {
 
 impl Figure {
     /// A figure whose value is the ratio of subject to reference, round by round.
-    pub fn of_ratio(name: &'static str, unit: &'static str, subject: &[f64], reference: (&str, &[f64]), hold: Hold) -> Self {
+    pub fn of_ratio(
+        name: &'static str,
+        unit: &'static str,
+        subject: &[f64],
+        reference: (&str, &[f64]),
+        hold: Hold,
+    ) -> Self {
         let ratios: Vec<f64> = subject.iter().zip(reference.1).map(|(value, base)| value / base).collect();
         let mut figure = Self::of_values(name, unit, subject, hold);
         reference.0.clone_into(&mut figure.reference);
@@ -93,7 +99,8 @@ impl Figure {
     /// A figure that stands for itself.
     pub fn of_values(name: &'static str, unit: &'static str, values: &[f64], hold: Hold) -> Self {
         let value = median(values);
-        let spread = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+        let spread =
+            values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
         Self {
             schema: SCHEMA,
             name,

@@ -5,9 +5,13 @@
 
 mod exchange;
 mod figure;
+mod load;
 mod peer;
 mod stream;
+mod swarm;
 
 pub use exchange::exchange;
 pub use figure::{BenchError, Figure, Hold, SCHEMA};
+pub use load::load;
 pub use peer::{PeerKind, serve};
+pub use swarm::{idle, swarm};

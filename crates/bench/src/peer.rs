@@ -115,13 +115,15 @@ where
 }
 
 async fn serve_node(data: &Path) -> Result<(), BenchError> {
-    let node = Node::start(node_config(data), None).await.map_err(|error| BenchError::subject("starting a node", error))?;
+    let node =
+        Node::start(node_config(data), None).await.map_err(|error| BenchError::subject("starting a node", error))?;
     for number in 0..BLOCKS {
         let bytes = block(number);
         let kept = node.exchange().blocks().keep(digest_of(&bytes), bytes, None).await;
         kept.map_err(|error| BenchError::subject("storing blocks", error))?;
     }
-    let address = node.addresses().first().cloned().ok_or_else(|| BenchError::subject("starting a node", "no address"))?;
+    let address =
+        node.addresses().first().cloned().ok_or_else(|| BenchError::subject("starting a node", "no address"))?;
     announce(&address.with(Protocol::P2p(node.peer_id())).to_string())?;
     std::future::pending().await
 }

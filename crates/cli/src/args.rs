@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::command::bench::BenchCommand;
+use crate::command::doctor::DoctorCommand;
 use crate::command::lab::LabCommand;
+use crate::command::load::LoadCommand;
 use crate::command::node::NodeCommand;
 use crate::command::up::UpCommand;
 
@@ -29,6 +31,10 @@ pub(crate) enum Command {
     Node(NodeCommand),
     /// Start a local network, load it, measure it, report it (the main job)
     Up(Box<UpCommand>),
+    /// Load nodes that run already, through their REST API
+    Load(LoadCommand),
+    /// Whether the instrument itself can be trusted on this machine
+    Doctor(DoctorCommand),
     /// Around runs: plan, list, logs, compare, clean
     Lab(LabCommand),
     /// The product's own figures, each beside its reference

@@ -1,6 +1,8 @@
 //! One module per command: it turns arguments into calls.
 
 pub(crate) mod bench;
+pub(crate) mod doctor;
 pub(crate) mod lab;
+pub(crate) mod load;
 pub(crate) mod node;
 pub(crate) mod up;

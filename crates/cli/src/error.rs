@@ -100,6 +100,7 @@ fn run_exit_code(error: &RunError) -> Exit {
         | RunError::Calibrate(_)
         | RunError::Load(_)
         | RunError::Network(_)
+        | RunError::Url { .. }
         | RunError::Fault(_) => Exit::Unavailable,
         RunError::Record(_) => Exit::Output,
         RunError::Stopped => Exit::Aborted,

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, ExpectedError> {
     match cli.command {
         Command::Up(up) => command::up::run(*up),
+        Command::Load(load) => command::load::run(load),
+        Command::Doctor(doctor) => command::doctor::run(&doctor),
         Command::Lab(lab) => command::lab::run(lab),
         Command::Bench(bench) => command::bench::run(bench),
         Command::Node(node) => command::node::run(node, cli.config.as_deref()),

@@ -1,6 +1,6 @@
 //! Data on stdout, talk on stderr. The only place that writes to either.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +25,20 @@ pub(crate) fn stdout_shape() -> (usize, bool) {
     let terminal = console::Term::stdout();
     let width = terminal.size_checked().map_or(100, |(_, columns)| usize::from(columns));
     (width, terminal.features().colors_supported() && io::stdout().is_terminal())
+}
+
+/// Ends when stdin is closed. A thread of its own waits: the read cannot be taken back, and ends with the process.
+pub(crate) async fn stdin_closed() {
+    let (closed, wait) = tokio::sync::oneshot::channel::<()>();
+    let reader = std::thread::Builder::new().name("stdin".into()).stack_size(64 << 10).spawn(move || {
+        let mut ignored = [0; 64];
+        while io::stdin().read(&mut ignored).is_ok_and(|read| read > 0) {}
+        drop(closed);
+    });
+    match reader {
+        Ok(_) => drop(wait.await),
+        Err(error) => tracing::error!(%error, "cannot watch stdin; stopping"),
+    }
 }
 
 /// Starts the log on stderr: warnings by default, more with `-v`; `PEERMARK_LOG` takes a filter.

@@ -33,7 +33,9 @@ impl View {
     pub(crate) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
-            let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = |template: &str| {
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+            };
             let nodes = all.add(ProgressBar::new(1)).with_style(style("nodes {bar:30.cyan/dim} {pos}/{len} {msg}"));
             let phase = all.add(ProgressBar::new(1000)).with_style(style("{prefix:<12} {bar:30.green/dim} {msg}"));
             Bars { all, nodes, phase }
@@ -58,7 +60,9 @@ impl View {
                 self.line(&format!("phase {phase}{length}"));
             }
             EventKind::Tick(tick) => self.tick(&mut state, tick),
-            EventKind::PhaseEnded { phase, ok, failed } => self.line(&format!("phase {phase} ended: {ok} ok, {failed} failed")),
+            EventKind::PhaseEnded { phase, ok, failed } => {
+                self.line(&format!("phase {phase} ended: {ok} ok, {failed} failed"))
+            }
             EventKind::Warning { text } => self.line(&format!("warning: {text}")),
             EventKind::RunEnded { .. } => self.finish(),
             _ => {}
@@ -87,7 +91,9 @@ impl View {
                 bars.nodes.set_position(u64::from(state.ready));
                 bars.nodes.set_message(format!("ready, {} started", state.started));
             }
-            None if what == "started" && state.started == state.nodes => self.line(&format!("{} nodes started", state.nodes)),
+            None if what == "started" && state.started == state.nodes => {
+                self.line(&format!("{} nodes started", state.nodes))
+            }
             None if what == "ready" && state.ready == state.nodes => self.line(&format!("{} nodes ready", state.nodes)),
             None => {}
         }
@@ -103,7 +109,9 @@ impl View {
                 bars.phase.set_message(text);
             }
             // A log gets a line every five seconds, a terminal twice a second.
-            None if state.ticks.is_multiple_of(10) => self.line(&format!("{} {:>3.0} %  {text}", tick.phase, tick.progress * 100.0)),
+            None if state.ticks.is_multiple_of(10) => {
+                self.line(&format!("{} {:>3.0} %  {text}", tick.phase, tick.progress * 100.0))
+            }
             None => {}
         }
     }

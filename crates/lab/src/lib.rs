@@ -1,5 +1,6 @@
 //! The lab: start a network of real storage nodes on this machine, load it, break it, watch it and report what was seen.
 
+pub mod compare;
 pub mod guard;
 pub mod launch;
 pub mod leftovers;

@@ -8,6 +8,7 @@ mod observe;
 mod operations;
 mod plan;
 mod record;
+mod running;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::launch::{Blueprint, LaunchError, Lease, ReadyError};
 use crate::result::{NodeCounts, RunResult};
 use crate::scenario::{Scenario, ScenarioError};
 use host::HostWatch;
+pub use network::BareNetwork;
 use network::RunningNetwork;
 pub use plan::PlanError;
 pub use record::{Files, RecordError};
@@ -62,6 +64,8 @@ pub struct RunOptions {
     pub afterwards: Afterwards,
     /// Most bytes of compressed raw samples.
     pub samples_cap_bytes: u64,
+    /// URLs of nodes that run already: they are loaded, and nothing is started. Empty for a network of this run's own.
+    pub urls: Vec<String>,
 }
 
 /// What becomes of the network after the load.
@@ -96,6 +100,14 @@ pub enum RunError {
     /// The load could not be run.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A node that was named does not answer as one.
+    #[error("{url}: {source}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What it did.
+        source: peermark_node::client::ClientError,
+    },
     /// There is nothing to load.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -174,11 +186,17 @@ impl Run {
     async fn measure(&self, history: &record::History) -> Result<RunResult, RunError> {
         let started_wall_ms = self.clock.wall_ms();
         let before = self.calibrate().await?;
+        if !self.options.urls.is_empty() {
+            let measured = self.or_stopped(self.load_running(history)).await?;
+            let after = self.calibrate().await?;
+            return Ok(assess::result(&self.options, measured, started_wall_ms, [before, after]));
+        }
         let lease = if self.options.afterwards == Afterwards::Keep { Lease::Detached } else { Lease::Leased };
         let blueprint =
             Blueprint::new(&self.options.scenario, self.options.seed, &self.options.run_id, &self.directory);
         let launched = Instant::now();
-        let network = self.or_stopped(RunningNetwork::start(&self.options.program, blueprint, lease, &self.show)).await?;
+        let network =
+            self.or_stopped(RunningNetwork::start(&self.options.program, blueprint, lease, &self.show)).await?;
         let loaded = self.load(network, launched, history).await;
         let Loaded { network, measured } = match loaded {
             Ok(loaded) => loaded,
@@ -241,8 +259,10 @@ impl Run {
         let looking = tokio::spawn(look(network.clone(), up.clone(), self.show.clone()));
         let faults = self.options.scenario.faults.clone();
         let injected: faults::Injected = Arc::default();
-        let breaking = tokio::spawn(faults::inject(faults, network.clone(), begun, self.show.clone(), injected.clone()));
-        let outcome = self.run_load(network, history, &watch, up).await;
+        let breaking =
+            tokio::spawn(faults::inject(faults, network.clone(), begun, self.show.clone(), injected.clone()));
+        let targets = network.lock().await.targets()?;
+        let outcome = self.run_load(targets, history, &watch, up).await;
         looking.abort();
         // Faults that were due after the end of the load have nothing left to break.
         breaking.abort();
@@ -267,6 +287,28 @@ impl Run {
         })
     }
 
+    /// Loads nodes that somebody else runs.
+    async fn load_running(&self, history: &record::History) -> Result<Measured, RunError> {
+        let begun_ns = self.clock.now_ns();
+        let clients = running::connect(&self.options.urls).await?;
+        let total = clients.len() as u32;
+        let watch = HostWatch::start(self.clock.clone());
+        let up = Arc::new(AtomicU64::new(u64::from(total)));
+        let outcome = self.run_load(running::targets(&clients)?, history, &watch, up).await?;
+        let ended_ns = self.clock.now_ns();
+        let host = watch.stop().await;
+        Ok(Measured {
+            duration_ns: ended_ns - begun_ns,
+            nodes: NodeCounts { started: 0, ready: total, ..NodeCounts::default() },
+            operations: operations::results(&outcome, begun_ns),
+            exchange: running::exchange(),
+            resources: running::resources(&self.options.urls),
+            host: host.during(&outcome, begun_ns..ended_ns),
+            faults: Vec::new(),
+            stopped: outcome.stopped,
+        })
+    }
+
     /// Writes where the nodes are and makes them ready.
     async fn prepare(&self, network: &Mutex<RunningNetwork>, launched: Instant) -> Result<NodeCounts, RunError> {
         let mut network = network.lock().await;
@@ -281,13 +323,13 @@ impl Run {
 
     async fn run_load(
         &self,
-        network: &Mutex<RunningNetwork>,
+        targets: peermark_probe::workload::Network,
         history: &record::History,
         watch: &HostWatch,
         up: Arc<AtomicU64>,
     ) -> Result<LoadOutcome, RunError> {
-        let plan = plan::load_plan(&self.options.scenario, self.options.seed, self.options.duration, self.options.rate)?;
-        let targets = network.lock().await.targets()?;
+        let plan =
+            plan::load_plan(&self.options.scenario, self.options.seed, self.options.duration, self.options.rate)?;
         let sink = history.sink(&self.directory, self.options.samples_cap_bytes)?;
         let (clock, stop, show, busy) = (self.clock.clone(), self.stop.clone(), self.show.clone(), watch.busy());
         let show_tick = move |mut kind: EventKind| {
@@ -297,7 +339,9 @@ impl Run {
             }
             show(kind);
         };
-        let load = tokio::task::spawn_blocking(move || peermark_probe::load::run(plan, &targets, clock, sink, stop, show_tick));
+        let load = tokio::task::spawn_blocking(move || {
+            peermark_probe::load::run(plan, &targets, clock, sink, stop, show_tick)
+        });
         let (outcome, sink) = load.await.map_err(|error| RunError::Fault(error.to_string()))??;
         sink.finish().await?;
         history.keep_operations(&outcome).await?;

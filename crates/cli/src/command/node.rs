@@ -1,6 +1,5 @@
 //! `peermark node run`.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -157,24 +156,10 @@ async fn serve(settings: NodeConfig, token: Option<Arc<str>>, exit_with_stdin: b
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
-        () = stdin_closed(), if exit_with_stdin => {}
+        () = output::stdin_closed(), if exit_with_stdin => {}
     }
     node.shutdown().await;
     Ok(())
-}
-
-/// Ends when stdin is closed. A thread of its own waits: the read cannot be taken back, and ends with the process.
-async fn stdin_closed() {
-    let (closed, wait) = tokio::sync::oneshot::channel::<()>();
-    let reader = std::thread::Builder::new().name("stdin".into()).stack_size(64 << 10).spawn(move || {
-        let mut ignored = [0; 64];
-        while std::io::stdin().read(&mut ignored).is_ok_and(|read| read > 0) {}
-        drop(closed);
-    });
-    match reader {
-        Ok(_) => drop(wait.await),
-        Err(error) => tracing::error!(%error, "cannot watch stdin; stopping"),
-    }
 }
 
 fn read_token(path: &Path) -> Result<Arc<str>, ExpectedError> {

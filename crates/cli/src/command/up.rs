@@ -88,7 +88,7 @@ pub(crate) enum Lasting {
     Forever,
 }
 
-fn workload(text: &str) -> Result<Workload, String> {
+pub(crate) fn workload(text: &str) -> Result<Workload, String> {
     let found = Workload::ALL.into_iter().find(|workload| workload.as_str() == text);
     found.ok_or_else(|| {
         let names: Vec<&str> = Workload::ALL.iter().map(|workload| workload.as_str()).collect();
@@ -96,11 +96,12 @@ fn workload(text: &str) -> Result<Workload, String> {
     })
 }
 
-fn lasting(text: &str) -> Result<Lasting, String> {
+pub(crate) fn lasting(text: &str) -> Result<Lasting, String> {
     if text == "forever" {
         return Ok(Lasting::Forever);
     }
-    let duration: HumanDuration = text.parse().map_err(|error| format!("{error}; write for example 30s, or forever"))?;
+    let duration: HumanDuration =
+        text.parse().map_err(|error| format!("{error}; write for example 30s, or forever"))?;
     if duration.0 < Duration::from_secs(1) || duration.0 > Duration::from_secs(7 * 86_400) {
         return Err("must lie between 1s and 7d".into());
     }
@@ -114,7 +115,11 @@ fn lasting(text: &str) -> Result<Lasting, String> {
 pub(crate) fn run(command: UpCommand) -> Result<ExitCode, ExpectedError> {
     let scenario = scenario(&command)?;
     let program = std::env::current_exe().map_err(ExpectedError::System)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(ExpectedError::System)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(ExpectedError::System)?;
     let first_seed = command.seed.or(scenario.seed.map(|seed| seed.0)).unwrap_or_else(draw_seed);
     let mut failed = false;
     for repetition in 0..command.repeat {
@@ -143,7 +148,7 @@ pub(crate) fn scenario(command: &UpCommand) -> Result<Scenario, ExpectedError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where a seed is drawn; it is printed first")]
-fn draw_seed() -> u64 {
+pub(crate) fn draw_seed() -> u64 {
     // Short enough to type.
     rand::random::<u32>().into()
 }
@@ -172,10 +177,11 @@ fn options(command: &UpCommand, scenario: &Scenario, seed: Seed, program: PathBu
         rate: command.rate,
         afterwards,
         samples_cap_bytes: command.samples_cap.0,
+        urls: Vec::new(),
     }
 }
 
-async fn one_run(options: RunOptions, format: Format) -> Result<RunResult, ExpectedError> {
+pub(crate) async fn one_run(options: RunOptions, format: Format) -> Result<RunResult, ExpectedError> {
     let stop = CancellationToken::new();
     let stopping = tokio::spawn(stop_on_signal(stop.clone()));
     let view = Arc::new(View::new());

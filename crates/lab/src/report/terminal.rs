@@ -118,7 +118,7 @@ fn outcome(operation: &OperationResult) -> Line {
     let failed = wording::failures(operation);
     let asked = match operation.target_rate {
         Some(rate) => format!(" of {}/s", format::significant(rate)),
-        None => " in a closed loop".to_owned(),
+        None => wording::unscheduled(operation.arrivals).to_owned(),
     };
     let mut parts = vec![(
         Tone::Plain,

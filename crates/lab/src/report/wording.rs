@@ -40,6 +40,15 @@ pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// What stands in place of a target rate where arrivals have none.
+pub(super) fn unscheduled(arrivals: Arrivals) -> &'static str {
+    match arrivals {
+        Arrivals::Closed => " in a closed loop",
+        Arrivals::Burst => " in bursts",
+        Arrivals::Poisson | Arrivals::Uniform => "",
+    }
+}
+
 /// How arrivals were scheduled. A closed loop never goes without its label.
 pub(crate) fn arrivals(arrivals: Arrivals) -> &'static str {
     match arrivals {

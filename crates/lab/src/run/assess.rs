@@ -78,7 +78,10 @@ fn reasons(measured: &Measured, build: &str) -> Vec<String> {
         reasons.push(format!("CPU-bound: the host was busy {}", busy.join(", ")));
     }
     if measured.host.used.steal > MAX_STEAL {
-        reasons.push(format!("Steal: the hypervisor gave {} % of the CPU time to others", percent(measured.host.used.steal)));
+        reasons.push(format!(
+            "Steal: the hypervisor gave {} % of the CPU time to others",
+            percent(measured.host.used.steal)
+        ));
     }
     if measured.host.used.throttled.is_some_and(|times| times > 0) {
         reasons.push(format!("Throttled: {} times", measured.host.used.throttled.unwrap_or_default()));
@@ -116,7 +119,10 @@ fn warnings(measured: &Measured, before: &Calibration, after: &Calibration) -> V
     let mut warnings = Vec::new();
     let drift = before.drift(after);
     if drift > MAX_DRIFT {
-        warnings.push(format!("the machine itself changed by {:.0} % between the calibrations before and after", drift * 100.0));
+        warnings.push(format!(
+            "the machine itself changed by {:.0} % between the calibrations before and after",
+            drift * 100.0
+        ));
     }
     for operation in &measured.operations {
         for note in &operation.notes {
@@ -146,7 +152,9 @@ fn value(metric: Metric, operation: &OperationResult) -> Option<f64> {
         Metric::P90 => percentile(operation.latency_ns.p90),
         Metric::P99 => percentile(operation.latency_ns.p99),
         Metric::Max => operation.latency_ns.max.map(|max| max as f64),
-        Metric::ErrorRatio => (operation.count > 0).then(|| (operation.count - operation.ok) as f64 / operation.count as f64),
+        Metric::ErrorRatio => {
+            (operation.count > 0).then(|| (operation.count - operation.ok) as f64 / operation.count as f64)
+        }
         Metric::Rate => Some(operation.achieved_rate),
     }
 }

@@ -138,7 +138,8 @@ impl HostLooks {
     }
 
     fn within(&self, windows: &[Range<MonotonicNs>]) -> Vec<Look> {
-        let inside = |look: &&Look| windows.iter().any(|window| look.from_ns >= window.start && look.to_ns <= window.end);
+        let inside =
+            |look: &&Look| windows.iter().any(|window| look.from_ns >= window.start && look.to_ns <= window.end);
         self.looks.iter().filter(inside).copied().collect()
     }
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use peermark_core::{EventKind, Seed};
-use peermark_node::client::ClientOptions;
+use peermark_node::client::{ClientOptions, NodeClient};
 use peermark_probe::workload::{NetworkError, Target};
 use tokio::time::Instant;
 
@@ -29,7 +30,12 @@ pub(super) struct RunningNetwork {
 
 impl RunningNetwork {
     /// Starts all nodes, the hub first.
-    pub(super) async fn start(program: &Path, blueprint: Blueprint, lease: Lease, show: &Show) -> Result<Self, RunError> {
+    pub(super) async fn start(
+        program: &Path,
+        blueprint: Blueprint,
+        lease: Lease,
+        show: &Show,
+    ) -> Result<Self, RunError> {
         let client = ClientOptions { timeout: Duration::from_secs(15), max_connections: 8, ..ClientOptions::default() };
         let mut launcher = Launcher { program: program.to_owned(), lease, bootstrap: Vec::new(), client };
         let started = |node: u32| show(EventKind::NodeState { node, state: "started".into(), detail: None });
@@ -72,7 +78,11 @@ impl RunningNetwork {
 
     /// The nodes as targets of a load.
     pub(super) fn targets(&self) -> Result<peermark_probe::workload::Network, NetworkError> {
-        let target = |node: &LiveNode| Target { index: node.index, client: (*node.client).clone(), mode: node.kind.mode().into() };
+        let target = |node: &LiveNode| Target {
+            index: node.index,
+            client: (*node.client).clone(),
+            mode: node.kind.mode().into(),
+        };
         peermark_probe::workload::Network::new(self.nodes.iter().map(target).collect())
     }
 
@@ -145,5 +155,43 @@ impl RunningNetwork {
             // Blocks of a finished run are of no use; its log and figures stay.
             drop(std::fs::remove_dir_all(&plan.data));
         }
+    }
+}
+
+/// A ready network without load, for those who bring their own.
+pub struct BareNetwork {
+    network: RunningNetwork,
+}
+
+impl BareNetwork {
+    /// Starts all nodes of a blueprint and waits until they are ready.
+    ///
+    /// # Errors
+    /// [`RunError`]; no process is left then.
+    pub async fn start(program: &Path, blueprint: Blueprint, lease: Lease, seed: Seed) -> Result<Self, RunError> {
+        let quiet: Show = Arc::new(|_| ());
+        let network = RunningNetwork::start(program, blueprint, lease, &quiet).await?;
+        network.make_ready(seed, &quiet).await?;
+        Ok(Self { network })
+    }
+
+    /// Clients of the nodes, in the order of their numbers.
+    pub fn clients(&self) -> Vec<Arc<NodeClient>> {
+        self.network.nodes.iter().map(|node| node.client.clone()).collect()
+    }
+
+    /// Processes of the nodes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.network.nodes.iter().map(|node| node.pid).collect()
+    }
+
+    /// Open connections between the nodes, each counted once.
+    pub async fn connections(&self) -> u64 {
+        self.network.connections().await
+    }
+
+    /// Stops every process and waits until it is gone.
+    pub async fn stop(mut self) {
+        self.network.stop().await;
     }
 }

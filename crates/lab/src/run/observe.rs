@@ -117,7 +117,8 @@ impl Observer {
             let Some(seen) = self.nodes.get_mut(&index) else { continue };
             seen.last = counters.unwrap_or(seen.last);
             seen.peers = peers.or(seen.peers);
-            let net = usage.map(|usage| (usage.net_received_bytes + usage.net_sent_bytes).saturating_sub(seen.net_before));
+            let net =
+                usage.map(|usage| (usage.net_received_bytes + usage.net_sent_bytes).saturating_sub(seen.net_before));
             seen.net = net.or(seen.net);
         }
         self.nodes.values_mut().for_each(Seen::look_at_process);
@@ -172,14 +173,20 @@ impl Observer {
     }
 
     fn total(&self) -> Counters {
-        self.nodes.values().fold(Counters::default(), |sum, seen| sum.plus(seen.ended).plus(seen.last.minus(seen.first)))
+        self.nodes
+            .values()
+            .fold(Counters::default(), |sum, seen| sum.plus(seen.ended).plus(seen.last.minus(seen.first)))
     }
 
     /// Blocks exchanged during the load. `fetched_blocks` is how many data blocks the verified cross-node fetches consist of.
     pub(super) fn exchange(&self, nodes: &[LiveNode], fetched_blocks: u64) -> Exchange {
         let silent: Vec<&LiveNode> = nodes.iter().filter(|node| !node.kind.tells_counters()).collect();
         if let Some(first) = silent.first() {
-            let reason = format!("{} foreign nodes show no counters of block exchange (first: node {})", silent.len(), first.index);
+            let reason = format!(
+                "{} foreign nodes show no counters of block exchange (first: node {})",
+                silent.len(),
+                first.index
+            );
             return Exchange {
                 blocks_sent: None,
                 blocks_received: None,
@@ -208,7 +215,8 @@ impl Observer {
 
     fn exchange_reason(&self, apart: u64, missing: u64, total: Counters) -> Option<String> {
         let mut parts = Vec::new();
-        let mut lost: Vec<u32> = self.nodes.iter().filter(|(_, seen)| seen.lost_an_incarnation).map(|(index, _)| *index).collect();
+        let mut lost: Vec<u32> =
+            self.nodes.iter().filter(|(_, seen)| seen.lost_an_incarnation).map(|(index, _)| *index).collect();
         lost.sort_unstable();
         if apart > 0 {
             parts.push(format!("{apart} blocks were counted on one side only"));

@@ -33,8 +33,11 @@ pub(super) fn results(outcome: &LoadOutcome, load_began_ns: u64) -> Vec<Operatio
 fn result(outcome: &OperationOutcome, load_began_ns: u64) -> OperationResult {
     let record = &outcome.record;
     let mut notes: Vec<String> = outcome.notes.iter().map(ToString::to_string).collect();
-    let by_name = |counts: BTreeMap<FailureClass, u64>| counts.into_iter().map(|(class, n)| (class.as_str().to_owned(), n)).collect();
-    let culprits = record.failed_by_culprit().into_iter().map(|(culprit, n)| (culprit.as_str().to_owned(), n)).collect();
+    let by_name = |counts: BTreeMap<FailureClass, u64>| {
+        counts.into_iter().map(|(class, n)| (class.as_str().to_owned(), n)).collect()
+    };
+    let culprits =
+        record.failed_by_culprit().into_iter().map(|(culprit, n)| (culprit.as_str().to_owned(), n)).collect();
     OperationResult {
         phase: outcome.phase.clone(),
         op: outcome.op.as_str().to_owned(),
@@ -109,7 +112,13 @@ fn plain(values: &Histogram, censored: u64, timeout_ns: u64) -> Distribution {
         let at = values.value_at_rank(rank).map_or((timeout_ns, true), |value| (value, false));
         supported.then_some(Percentile { value: at.0, low: None, high: None, censored: at.1 })
     };
-    Distribution { n, p50: percentile(0.5), p90: percentile(0.9), p99: percentile(0.99), max: max(values, censored, timeout_ns) }
+    Distribution {
+        n,
+        p50: percentile(0.5),
+        p90: percentile(0.9),
+        p99: percentile(0.99),
+        max: max(values, censored, timeout_ns),
+    }
 }
 
 fn max(values: &Histogram, censored: u64, timeout_ns: u64) -> Option<u64> {
@@ -133,7 +142,12 @@ fn cdf(record: &LaneRecord) -> Vec<(u64, f64)> {
         .collect();
     let step = points.len().div_ceil(CDF_POINTS).max(1);
     let last = points.len().saturating_sub(1);
-    points.iter().enumerate().filter(|(index, _)| index % step == 0 || *index == last).map(|(_, point)| *point).collect()
+    points
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| index % step == 0 || *index == last)
+        .map(|(_, point)| *point)
+        .collect()
 }
 
 fn timeline(outcome: &OperationOutcome) -> Vec<TimeSlice> {

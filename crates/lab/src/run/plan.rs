@@ -29,7 +29,12 @@ const WEIGHT_PARTS: f64 = 1000.0;
 const ROUND_EVERY: Duration = Duration::from_secs(1);
 
 /// The load of a scenario that lasts `duration` in all. `rate` replaces the phases' own rates.
-pub(super) fn load_plan(scenario: &Scenario, seed: Seed, duration: Duration, rate: Option<f64>) -> Result<LoadPlan, PlanError> {
+pub(super) fn load_plan(
+    scenario: &Scenario,
+    seed: Seed,
+    duration: Duration,
+    rate: Option<f64>,
+) -> Result<LoadPlan, PlanError> {
     let shares: f64 = scenario.phases.iter().map(|phase| phase.share).sum();
     let phases = scenario.phases.iter().map(|phase| {
         let budget = duration.mul_f64(phase.share / shares);
@@ -59,7 +64,7 @@ fn work(phase: &Phase, budget: Duration, rate: Option<f64>) -> Work {
     match phase.op {
         Op::Upload => Work::Mix(vec![(LoadOp::Upload, 1)]),
         Op::Fetch => Work::Mix(vec![(LoadOp::Fetch, 1)]),
-        Op::Stress => Work::Mix(vec![(LoadOp::Upload, 1), (LoadOp::Fetch, 2), (LoadOp::ReadWarm, 1)]),
+        Op::Stress => Work::Mix(vec![(LoadOp::Upload, 1), (LoadOp::Fetch, 2), (LoadOp::ReadCold, 1)]),
         Op::ReadCold => Work::Mix(vec![(LoadOp::ReadCold, 1)]),
         Op::ReadWarm => Work::Mix(vec![(LoadOp::ReadWarm, 1)]),
         Op::Disseminate => {

@@ -108,7 +108,12 @@ impl History {
     pub(super) fn sink(&self, directory: &Path, cap_bytes: u64) -> Result<ObservationSink, RecordError> {
         let options = WriterOptions { cap_bytes, ..WriterOptions::default() };
         let writer = ObservationWriter::create(&directory.join(FILE_NAME), &self.run_id, options)?;
-        Ok(ObservationSink { writer, run_id: self.run_id.clone(), environment: self.environment.clone(), labels: HashMap::new() })
+        Ok(ObservationSink {
+            writer,
+            run_id: self.run_id.clone(),
+            environment: self.environment.clone(),
+            labels: HashMap::new(),
+        })
     }
 
     /// Keeps the histograms of all operations, in slices of time.
@@ -124,7 +129,11 @@ impl History {
         Ok(())
     }
 
-    async fn keep_failures(&self, id: peermark_store::SeriesId, operation: &OperationOutcome) -> Result<(), RecordError> {
+    async fn keep_failures(
+        &self,
+        id: peermark_store::SeriesId,
+        operation: &OperationOutcome,
+    ) -> Result<(), RecordError> {
         let window = operation.execution.window;
         for (class, count) in operation.record.failed_by_class() {
             let mut at_deadline = Histogram::new();

@@ -150,7 +150,7 @@ fn card(page: &mut Markup, operation: &OperationResult) {
     }
     let asked = match operation.target_rate {
         Some(rate) => format!(" of {}/s asked for", format::significant(rate)),
-        None => " in a closed loop".to_owned(),
+        None => wording::unscheduled(operation.arrivals).to_owned(),
     };
     page.element("p", &[("class", "rate")], &format!("{}/s{asked}", format::significant(operation.achieved_rate)));
 }
