@@ -23,12 +23,13 @@ use tokio::io::unix::AsyncFd;
 /// that a sleep does not make a start late.
 const WAKE_BEFORE_NS: u64 = 100_000;
 
-/// How long before a moment only the clock is looked at while operations are in flight: about as long as the runtime takes to read
-/// and record one answer. What arrives within it is seen that much later, which bounds the error that this adds to a latency.
-const LAST_NS: u64 = 12_000;
+/// How long before a moment only the clock is looked at while operations are in flight: above what the runtime takes to read and
+/// record one answer (11 us measured), which would otherwise make the next start late. What arrives within it is seen that much
+/// later, which bounds the error that this adds to a latency.
+const LAST_NS: u64 = 20_000;
 
 /// Share of the time between two moments that this may take at most, as a divisor: the sockets come first at high rates.
-const LAST_SHARE: u64 = 8;
+const LAST_SHARE: u64 = 5;
 
 /// Whether anything else on the thread waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
