@@ -35,7 +35,8 @@ pub fn load() -> Result<Vec<Figure>, BenchError> {
     let p50 = (of(|round| round.p50_ns), of(|round| round.bare_p50_ns));
     let bare = "a bare spinning loop on the same core, in turn; median lateness";
     let mut tail = Figure::of_values("load.lateness_p99_ratio", "ratio", &[lateness.ratio(0.99)], Hold::None);
-    tail.reference = "the same loop at p99, all rounds together: decided by when the host interrupts either of them".into();
+    tail.reference =
+        "the same loop at p99, all rounds together: decided by when the host interrupts either of them".into();
     tail.notes.push(format!("p99 {:.0} ns beside {:.0} ns (median round)", median(&p99.0), median(&p99.1)));
     Ok(vec![rate, Figure::of_ratio("load.lateness_ratio", "ns", &p50.0, (bare, &p50.1), Hold::AtMost(2.0)), tail])
 }
