@@ -10,6 +10,7 @@ use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId};
 use prometheus_client::registry::Registry;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::bitswap::Exchange;
 use crate::blocks::{Blocks, BlocksConfig, Location};
@@ -30,6 +31,7 @@ pub struct Node {
     exchange: Exchange,
 }
 
+    swarm: AbortOnDropHandle<()>,
 impl Node {
     /// Starts a node: identity, store, network, REST API. `token` is asked of every caller of the API when it is given.
     ///
@@ -54,13 +56,13 @@ impl Node {
         exchange.set_payments(wallet.clone());
         let mut registry = Registry::default();
         let parts = Parts { key: key.clone(), exchange: exchange.clone(), wallet, metrics: metrics.clone() };
-        let network = network::start(&config, parts, &mut registry).await?;
+        let (network, swarm) = network::start(&config, parts, &mut registry).await?;
         let exposition = Exposition::new(&config.metrics_prefix, registry, metrics.clone());
         let record = peer_record(&key, network.addresses());
         let (api, anonymous) = (config.api, config.allow_anonymous);
         let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
         let server = peermark_http::Server::start(api, router(state), token, anonymous).await?;
-        Ok(Self { server, network, exchange })
+        Ok(Self { server, network, swarm, exchange })
     }
 
     /// Where the REST API listens.
@@ -91,6 +93,12 @@ impl Node {
     /// Ends open requests within a bound, then the connections.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
+    }
+}
+
+        self.swarm.abort();
+        // Ends as cancelled, which is what was asked for.
+        drop(self.swarm.await);
     }
 }
 

@@ -79,7 +79,7 @@ impl Actor {
         Self { swarm, commands, connections, addresses, metrics, exchange, queries, dials, bootstrapped: false }
     }
 
-    /// Runs until every [`super::Network`] is gone.
+    /// Runs until it is aborted.
     pub(super) async fn run(mut self, bootstrap: Vec<Multiaddr>) {
         let mut rejoin = tokio::time::interval(REJOIN);
         rejoin.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
