@@ -194,7 +194,10 @@ impl Actor {
             BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed { id, result, step, .. }) => {
                 self.queries.progressed(&mut self.swarm.behaviour_mut().kad, id, result, step.last);
             }
-            BehaviourEvent::Kad(kad::Event::RoutingUpdated { .. }) => self.count_routing_peers(),
+            BehaviourEvent::Kad(kad::Event::RoutingUpdated { .. }) => {
+                self.count_routing_peers();
+                self.queries.announce_next(&mut self.swarm.behaviour_mut().kad);
+            }
             _ => {}
         }
     }
