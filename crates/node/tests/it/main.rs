@@ -9,9 +9,12 @@
 mod datasets;
 mod exchange;
 mod fleet;
+mod hostile;
 mod information;
+mod intruder;
 mod metrics;
 mod own_routes;
+mod payment;
 mod problems;
 mod rest;
 mod wait;
