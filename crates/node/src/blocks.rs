@@ -90,6 +90,8 @@ pub struct StoredManifest {
     pub digest: Digest,
     /// The manifest.
     pub manifest: Manifest,
+    /// Whether it is a dataset of this node, not cache of another one's.
+    pub own: bool,
 }
 
 /// Numbers that are kept, not counted on demand.

@@ -18,6 +18,7 @@ use libp2p::{
 use parking_lot::RwLock;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::bitswap::{Discovery, Exchange};
 use crate::config::NodeConfig;
@@ -54,7 +55,7 @@ enum Command {
     Withdraw { digest: Digest },
 }
 
-/// The host. Cheap to clone; the swarm ends when the last clone is gone.
+/// The host. Cheap to clone; the swarm ends with the handle that [`start`] returned.
 #[derive(Clone)]
 pub struct Network {
     commands: mpsc::Sender<Command>,
@@ -81,11 +82,16 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Builds the swarm, listens, joins the network and starts the task. Transport bandwidth is counted in `registry`.
+/// Builds the swarm, listens, joins the network and starts the task, which ends when its handle is dropped. Transport bandwidth is
+/// counted in `registry`.
 ///
 /// # Errors
 /// [`NodeError::Listen`] when an address cannot be bound, [`NodeError::Setting`] when one cannot be used.
-pub(crate) async fn start(config: &NodeConfig, parts: Parts, registry: &mut Registry) -> Result<Network, NodeError> {
+pub(crate) async fn start(
+    config: &NodeConfig,
+    parts: Parts,
+    registry: &mut Registry,
+) -> Result<(Network, AbortOnDropHandle<()>), NodeError> {
     let local = parts.key.public().to_peer_id();
     let mut swarm = build(config, &parts, registry)?;
     let addresses = Arc::new(RwLock::new(Vec::new()));
@@ -95,9 +101,10 @@ pub(crate) async fn start(config: &NodeConfig, parts: Parts, registry: &mut Regi
     let network = Network { commands: sender, connections: connections.clone(), addresses: addresses.clone(), local };
     let actor =
         actor::Actor::new(swarm, commands, connections, addresses, parts.metrics.clone(), parts.exchange.clone());
-    tokio::spawn(actor.run(config.bootstrap.clone()));
+    // The exchange keeps a `Network` for its lookups and the task keeps the exchange: it cannot wait for the last `Network` to go.
+    let task = AbortOnDropHandle::new(tokio::spawn(actor.run(config.bootstrap.clone())));
     parts.exchange.set_discovery(Arc::new(network.clone()));
-    Ok(network)
+    Ok((network, task))
 }
 
 fn build(config: &NodeConfig, parts: &Parts, registry: &mut Registry) -> Result<Swarm<Behaviour>, NodeError> {
@@ -167,6 +174,11 @@ impl Network {
             .await
             .map_err(|_| DialFailed { reason: "the node is stopping".into() })?;
         answer.await.map_err(stopped)?
+    }
+
+    /// Waits until the swarm has ended.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
     }
 
     /// Announces in the DHT that this node has a manifest or tree. Returns at once; announcements are sent one after the other.

@@ -10,6 +10,7 @@ use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId};
 use prometheus_client::registry::Registry;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::bitswap::Exchange;
 use crate::blocks::{Blocks, BlocksConfig, Location};
@@ -23,10 +24,14 @@ use crate::network::{self, Network, Parts};
 use crate::pay::Wallet;
 use crate::state::NodeState;
 
+/// Datasets that are read at once for announcing them.
+const ANNOUNCE_PAGE: u32 = 256;
+
 /// A running node. It stops when this is dropped; [`Node::shutdown`] stops it in order.
 pub struct Node {
     server: peermark_http::Server,
     network: Network,
+    swarm: AbortOnDropHandle<()>,
     exchange: Exchange,
 }
 
@@ -54,13 +59,14 @@ impl Node {
         exchange.set_payments(wallet.clone());
         let mut registry = Registry::default();
         let parts = Parts { key: key.clone(), exchange: exchange.clone(), wallet, metrics: metrics.clone() };
-        let network = network::start(&config, parts, &mut registry).await?;
+        let (network, swarm) = network::start(&config, parts, &mut registry).await?;
+        tokio::spawn(announce_stored(exchange.blocks().clone(), network.clone()));
         let exposition = Exposition::new(&config.metrics_prefix, registry, metrics.clone());
         let record = peer_record(&key, network.addresses());
         let (api, anonymous) = (config.api, config.allow_anonymous);
         let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
         let server = peermark_http::Server::start(api, router(state), token, anonymous).await?;
-        Ok(Self { server, network, exchange })
+        Ok(Self { server, network, swarm, exchange })
     }
 
     /// Where the REST API listens.
@@ -91,6 +97,29 @@ impl Node {
     /// Ends open requests within a bound, then the connections.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
+        self.swarm.abort();
+        // Ends as cancelled, which is what was asked for.
+        drop(self.swarm.await);
+    }
+}
+
+/// Announces the datasets of earlier runs: records live in memory, here and with the peers that they were given to.
+async fn announce_stored(blocks: Blocks, network: Network) {
+    let mut seen = 0;
+    loop {
+        let page = match blocks.manifests(seen, ANNOUNCE_PAGE).await {
+            Ok(page) if page.is_empty() => return,
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "cannot read which datasets to announce");
+                return;
+            }
+        };
+        seen += page.len() as u64;
+        for stored in page.into_iter().filter(|stored| stored.own) {
+            network.announce(stored.digest).await;
+            network.announce(stored.manifest.tree).await;
+        }
     }
 }
 

@@ -113,7 +113,7 @@ impl Exchange {
     ) -> Result<Bytes, FetchError> {
         let shared = &*self.shared;
         let started = Instant::now();
-        let waiter = shared.wants.wait(digest);
+        let waiter = shared.wants.wait(digest, None);
         let fetch = Fetch {
             shared,
             session,
@@ -141,7 +141,7 @@ impl Exchange {
     pub async fn fetch_from(&self, peer: PeerId, cid: Cid, deadline: Instant) -> Result<Bytes, FetchError> {
         let digest = Digest::of_cid(&cid)?;
         let shared = &*self.shared;
-        let mut waiter = shared.wants.wait(digest);
+        let mut waiter = shared.wants.wait(digest, Some(peer));
         let started = Instant::now();
         match attempt(shared, &mut waiter, peer, &cid, deadline, |_| ()).await {
             Attempt::Block(_, bytes) => {
@@ -290,8 +290,8 @@ async fn attempt(
     deadline: Instant,
     has_it: impl Fn(PeerId),
 ) -> Attempt {
-    waiter.ask(peer);
-    if !shared.ask(&peer, cid, WantType::Block) {
+    if waiter.ask_block(peer) && !shared.ask(&peer, cid, WantType::Block) {
+        waiter.give_up(peer);
         return Attempt::NoBlock(FetchError::Lost { peer });
     }
     loop {
@@ -303,7 +303,9 @@ async fn attempt(
             Ok(WantEvent::Have(from)) => has_it(from),
             Ok(_) => {}
             Err(_) => {
-                if let Some(link) = shared.link(&peer) {
+                if waiter.give_up(peer)
+                    && let Some(link) = shared.link(&peer)
+                {
                     link.cancel(cid);
                 }
                 return Attempt::NoBlock(FetchError::Deadline);

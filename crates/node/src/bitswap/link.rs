@@ -33,6 +33,9 @@ const BATCH_ITEMS: usize = 1024;
 /// Blocks that a peer may have queued here; further wants are answered with dont-have, so that it can ask elsewhere.
 const MAX_QUEUED_BLOCKS: usize = 4096;
 
+/// Answers that may wait for a peer to read them; one that asks on beyond it is not read any more.
+const MAX_QUEUED_ANSWERS: usize = 4 * MAX_ITEMS;
+
 /// A stream with nothing to say for this long is closed, which lets the connection become idle.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -220,6 +223,9 @@ impl Link {
             let Some(shared) = self.shared.upgrade() else { break };
             if message.items() > MAX_ITEMS {
                 return Err(frame::invalid(format!("message of {} items, at most {MAX_ITEMS}", message.items())));
+            }
+            if self.outbox.lock().presences.len() > MAX_QUEUED_ANSWERS {
+                return Err(frame::invalid(format!("a want, and {MAX_QUEUED_ANSWERS} answers that are not read")));
             }
             for block in message.payload {
                 self.receive_block(&shared, block);

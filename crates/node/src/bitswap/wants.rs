@@ -62,8 +62,17 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Want {
-    waiters: Vec<(u64, mpsc::Sender<WantEvent>)>,
-    asked: HashSet<PeerId>,
+    waiters: Vec<Waiting>,
+    /// Who was asked, and whether for the block itself.
+    asked: HashMap<PeerId, bool>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: u64,
+    /// The one peer whose block counts, where it is not all the same.
+    only: Option<PeerId>,
+    events: mpsc::Sender<WantEvent>,
 }
 
 /// One fetch that waits for a block. Dropping it takes the want back.
@@ -76,41 +85,52 @@ pub(super) struct Waiter<'a> {
 }
 
 impl Wants {
-    /// Starts to wait for a block.
-    pub(super) fn wait(&self, digest: Digest) -> Waiter<'_> {
+    /// Starts to wait for a block, from whomever it comes or from one peer only.
+    pub(super) fn wait(&self, digest: Digest, only: Option<PeerId>) -> Waiter<'_> {
         let (sender, events) = mpsc::channel(EVENTS);
         let mut state = self.state.lock();
         state.next_waiter += 1;
         let id = state.next_waiter;
-        state.wants.entry(digest).or_default().waiters.push((id, sender));
+        state.wants.entry(digest).or_default().waiters.push(Waiting { id, only, events: sender });
         Waiter { wants: self, digest, id, events }
     }
 
-    /// Hands a verified block to everybody who waits for it.
+    /// Hands a verified block to everybody who waits for it from this peer.
     pub(super) fn arrived(&self, from: PeerId, digest: Digest, bytes: &Bytes) -> Arrival {
         let mut state = self.state.lock();
-        let Some(want) = state.wants.remove(&digest) else {
+        let mut want = state.wants.remove(&digest).unwrap_or_default();
+        want.asked.remove(&from);
+        let counts = |waiting: &Waiting| waiting.only.is_none_or(|only| only == from);
+        let (served, waiting): (Vec<_>, Vec<_>) = want.waiters.into_iter().partition(counts);
+        want.waiters = waiting;
+        if !want.waiters.is_empty() {
+            state.wants.insert(digest, want);
+        }
+        if served.is_empty() {
             return if state.recent.contains(&digest) { Arrival::Late } else { Arrival::Unasked };
-        };
+        }
         state.remember(digest);
-        tell(&want, &WantEvent::Block(from, bytes.clone()));
+        tell(&served, &WantEvent::Block(from, bytes.clone()));
         Arrival::Wanted
     }
 
     /// A peer's word on a block. Ignored unless the peer was asked.
     pub(super) fn presence(&self, from: PeerId, digest: Digest, have: bool) {
-        let state = self.state.lock();
-        if let Some(want) = state.wants.get(&digest).filter(|want| want.asked.contains(&from)) {
-            tell(want, &if have { WantEvent::Have(from) } else { WantEvent::DontHave(from) });
+        let mut state = self.state.lock();
+        let Some(want) = state.wants.get_mut(&digest).filter(|want| want.asked.contains_key(&from)) else { return };
+        if !have {
+            // That was its last word: who wants to hear another one has to ask again.
+            want.asked.remove(&from);
         }
+        tell(&want.waiters, &if have { WantEvent::Have(from) } else { WantEvent::DontHave(from) });
     }
 
     /// A peer that cannot answer any more, or whose answers are not to be trusted: `event` is told to all who asked it.
     pub(super) fn lost(&self, peer: PeerId, event: &WantEvent) {
         let mut state = self.state.lock();
         for want in state.wants.values_mut() {
-            if want.asked.remove(&peer) {
-                tell(want, event);
+            if want.asked.remove(&peer).is_some() {
+                tell(&want.waiters, event);
             }
         }
     }
@@ -130,16 +150,33 @@ impl State {
 }
 
 /// A waiter that is gone needs no events, and the channel holds every event that the asked peers can cause.
-fn tell(want: &Want, event: &WantEvent) {
-    want.waiters.iter().for_each(|(_, sender)| drop(sender.try_send(event.clone())));
+fn tell(waiters: &[Waiting], event: &WantEvent) {
+    waiters.iter().for_each(|waiting| drop(waiting.events.try_send(event.clone())));
 }
 
 impl Waiter<'_> {
-    /// Notes that a peer is asked. `false` when it was already, or when enough are.
+    /// Notes that a peer is asked whether it has the block. `false` when it was already asked, or when enough are.
     pub(super) fn ask(&self, peer: PeerId) -> bool {
         let mut state = self.wants.state.lock();
         let Some(want) = state.wants.get_mut(&self.digest) else { return false };
-        want.asked.len() < MAX_ASKED && want.asked.insert(peer)
+        if want.asked.len() >= MAX_ASKED || want.asked.contains_key(&peer) {
+            return false;
+        }
+        want.asked.insert(peer, false).is_none()
+    }
+
+    /// Notes that a peer is asked for the block. `false` when it is on its way already: its answer reaches all who wait.
+    pub(super) fn ask_block(&self, peer: PeerId) -> bool {
+        let mut state = self.wants.state.lock();
+        let Some(want) = state.wants.get_mut(&self.digest) else { return false };
+        want.asked.insert(peer, true) != Some(true)
+    }
+
+    /// Notes that a peer's answer is waited for no longer. `false` when others still wait for it.
+    pub(super) fn give_up(&self, peer: PeerId) -> bool {
+        let mut state = self.wants.state.lock();
+        let Some(want) = state.wants.get_mut(&self.digest) else { return false };
+        want.waiters.len() == 1 && want.asked.remove(&peer).is_some()
     }
 
     /// The next event. Waits for ever when nobody was asked. Safe to cancel.
@@ -156,7 +193,7 @@ impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut state = self.wants.state.lock();
         if let Some(want) = state.wants.get_mut(&self.digest) {
-            want.waiters.retain(|(id, _)| *id != self.id);
+            want.waiters.retain(|waiting| waiting.id != self.id);
             if want.waiters.is_empty() {
                 state.wants.remove(&self.digest);
                 state.remember(self.digest);

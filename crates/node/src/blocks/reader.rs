@@ -84,16 +84,17 @@ impl Reader {
     }
 
     fn manifests(&self, skip: u64, limit: u32) -> Result<Vec<StoredManifest>, BlocksError> {
-        let sql = "SELECT digest, body FROM manifest ORDER BY block LIMIT ?1 OFFSET ?2";
+        let sql = "SELECT m.digest, m.body, b.refs > 0 FROM manifest m JOIN block b ON b.id = m.block \
+                   ORDER BY m.block LIMIT ?1 OFFSET ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(params![limit, skip.min(i64::MAX as u64) as i64], |row| {
-            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
+            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?))
         })?;
         let mut found = Vec::new();
         for row in rows {
-            let (digest, body) = row?;
+            let (digest, body, own) = row?;
             if let Ok(manifest) = Manifest::decode(&body) {
-                found.push(StoredManifest { digest: Digest(digest), manifest });
+                found.push(StoredManifest { digest: Digest(digest), manifest, own });
             }
         }
         Ok(found)

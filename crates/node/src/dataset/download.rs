@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::blocks::{Blocks, BlocksConfig, Location};
-    use crate::dataset::{UploadOptions, upload};
+    use crate::dataset::{UploadError, UploadOptions, upload};
     use crate::metrics::Metrics;
 
     fn runtime() -> tokio::runtime::Runtime {

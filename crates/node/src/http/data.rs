@@ -170,8 +170,8 @@ pub(super) async fn exists(State(state): State<NodeState>, Path(text): Path<Stri
 pub(super) async fn delete(State(state): State<NodeState>, Path(cid): Path<String>) -> Result<StatusCode, Problem> {
     let (cid, digest) = read_cid(&cid)?;
     let tree = open(&state, &cid, Source::Local).await.ok().map(|dataset| dataset.manifest().tree);
-    state.exchange.blocks().delete(digest).await.map_err(|error| store_problem(&error))?;
-    for gone in [Some(digest), tree].into_iter().flatten() {
+    let removed = state.exchange.blocks().delete(digest).await.map_err(|error| store_problem(&error))?;
+    for gone in [Some(digest), tree].into_iter().flatten().filter(|_| removed) {
         state.network.withdraw(gone).await;
     }
     Ok(StatusCode::NO_CONTENT)

@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use libp2p::PeerId;
 use peermark_http::Problem;
 use serde::{Deserialize, Serialize};
@@ -180,7 +180,7 @@ pub(super) async fn exchange(State(state): State<NodeState>) -> Json<ExchangeInf
 }
 
 /// Every inbound want and every block sent and received from now on, as server-sent events. A reader that falls behind gets an
-/// event `lagged` with the number of events it missed.
+/// event `lagged` with the number of events it missed. Ends when the node stops.
 #[utoipa::path(get, path = "/api/v1/exchange/events", responses((status = 200, content_type = "text/event-stream")))]
 pub(super) async fn exchange_events(
     State(state): State<NodeState>,
@@ -193,7 +193,9 @@ pub(super) async fn exchange_events(
         };
         Some((Ok(event), receiver))
     });
-    Sse::new(events).keep_alive(KeepAlive::default())
+    let network = state.network.clone();
+    let stopped = async move { network.stopped().await };
+    Sse::new(events.take_until(Box::pin(stopped))).keep_alive(KeepAlive::default())
 }
 
 fn event_json(event: &ExchangeEvent) -> Value {

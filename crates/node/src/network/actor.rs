@@ -79,7 +79,7 @@ impl Actor {
         Self { swarm, commands, connections, addresses, metrics, exchange, queries, dials, bootstrapped: false }
     }
 
-    /// Runs until every [`super::Network`] is gone.
+    /// Runs until it is aborted.
     pub(super) async fn run(mut self, bootstrap: Vec<Multiaddr>) {
         let mut rejoin = tokio::time::interval(REJOIN);
         rejoin.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -194,7 +194,10 @@ impl Actor {
             BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed { id, result, step, .. }) => {
                 self.queries.progressed(&mut self.swarm.behaviour_mut().kad, id, result, step.last);
             }
-            BehaviourEvent::Kad(kad::Event::RoutingUpdated { .. }) => self.count_routing_peers(),
+            BehaviourEvent::Kad(kad::Event::RoutingUpdated { .. }) => {
+                self.count_routing_peers();
+                self.queries.announce_next(&mut self.swarm.behaviour_mut().kad);
+            }
             _ => {}
         }
     }

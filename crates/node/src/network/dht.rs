@@ -90,7 +90,11 @@ impl Queries {
         kad.stop_providing(&key(digest));
     }
 
-    fn announce_next(&mut self, kad: &mut kad::Behaviour<MemoryStore>) {
+    /// Announces what waits, as soon as there is somebody to tell: a record that nobody took would not be sent again for hours.
+    pub(super) fn announce_next(&mut self, kad: &mut kad::Behaviour<MemoryStore>) {
+        if kad.kbuckets().next().is_none() {
+            return;
+        }
         while self.announcing.len() < MAX_ANNOUNCING
             && let Some(digest) = self.queue.pop_front()
         {
