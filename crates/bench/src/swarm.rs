@@ -16,7 +16,7 @@ use peermark_lab::run::BareNetwork;
 use peermark_lab::scenario::{Nodes, Scenario, Workload};
 use peermark_node::client::{NodeClient, RequestBody, Upload};
 use peermark_probe::clock::MonotonicClock;
-use peermark_probe::host::ProcessSampler;
+use peermark_probe::host::{HostSampler, ProcessSampler};
 use rand::Rng;
 use serde::Deserialize;
 
@@ -34,6 +34,12 @@ const BLOCKS_PER_FILE: u64 = 32;
 
 /// Files that each node holds, one per round.
 const ROUNDS: usize = 5;
+
+/// Longest wait for the announcements of the uploads.
+const QUIET_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Busy share of the host below which nothing of them is left.
+const QUIET_BUSY: f64 = 0.2;
 
 /// Nodes that fetch at the same time. More would only queue for two cores.
 const PARALLEL: usize = 16;
@@ -64,8 +70,12 @@ async fn measure_swarm(network: &BareNetwork) -> Result<Figure, BenchError> {
     let clients = network.clients();
     let clock = MonotonicClock::new();
     let mut rates = Vec::new();
+    let mut uploaded = Vec::new();
     for round in 0..=ROUNDS {
-        let files = upload(&clients, round as u64).await?;
+        uploaded.push(upload(&clients, round as u64).await?);
+    }
+    wait_until_quiet().await;
+    for (round, files) in uploaded.into_iter().enumerate() {
         let before = received(&clients).await?;
         let started = clock.now_ns();
         fetch(&clients, &files).await?;
@@ -84,6 +94,18 @@ async fn measure_swarm(network: &BareNetwork) -> Result<Figure, BenchError> {
     figure.reference = "seed: 100-500 blocks/s aggregate; reach 4,000".into();
     figure.notes.push(format!("{NODES} nodes, {} connections", network.connections().await));
     Ok(figure)
+}
+
+/// Waits until the uploads are announced: until the host has little to do, at most [`QUIET_PATIENCE`].
+async fn wait_until_quiet() {
+    let mut host = HostSampler::start();
+    let until = tokio::time::Instant::now() + QUIET_PATIENCE;
+    while tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if host.look().busy < QUIET_BUSY {
+            return;
+        }
+    }
 }
 
 /// One new file on every node.

@@ -1,12 +1,12 @@
 //! Runs a foreign program and kills it, with everything it started, when stdin closes: when the controller is gone.
 
 use std::io::Read;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
 
 /// How long the program may take to stop when asked.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -16,17 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// # Errors
 /// What the system said when the program could not be started.
 pub fn run(program: &str, arguments: &[String]) -> std::io::Result<ExitStatus> {
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).process_group(0).spawn()?;
-    let group = Pid::from_raw(child.id() as i32);
+    // The program stays in the guard's process group: whoever kills the group kills both, and what the program started.
+    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn()?;
+    let child_pid = Pid::from_raw(child.id() as i32);
     let (done, ended) = mpsc::sync_channel::<ExitStatus>(1);
     std::thread::spawn(move || {
         let mut ignored = [0; 64];
         while std::io::stdin().read(&mut ignored).is_ok_and(|read| read > 0) {}
-        let signal = |signal| group.map(|group| kill_process_group(group, signal));
-        // A program that has ended already has no group.
-        let _ = signal(Signal::TERM);
-        if ended.recv_timeout(PATIENCE).is_err() {
-            let _ = signal(Signal::KILL);
+        // A program that has ended already needs no signal.
+        let _ = child_pid.map(|pid| kill_process(pid, Signal::TERM));
+        let stopped = ended.recv_timeout(PATIENCE).is_ok();
+        if !stopped || getpgrp() == getpid() {
+            // This process is among those that end here; nobody is left to be told.
+            let _ = kill_process_group(getpgrp(), Signal::KILL);
         }
     });
     let status = child.wait()?;

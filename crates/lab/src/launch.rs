@@ -6,6 +6,7 @@
 //! are found again by [`crate::leftovers`].
 
 mod foreign;
+mod limits;
 mod mesh;
 mod plan;
 mod process;

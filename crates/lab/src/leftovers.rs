@@ -124,11 +124,12 @@ pub fn find(runs: &Path, all: bool) -> io::Result<Vec<Leftover>> {
     Ok(found)
 }
 
-/// Kills a process that was left behind, with the group that it leads.
+/// Kills a process that was left behind, with everything in its group: every node was started in a group of its own.
 pub fn kill(leftover: &Leftover) {
-    if let Some(pid) = rustix::process::Pid::from_raw(leftover.pid as i32) {
+    let Some(pid) = rustix::process::Pid::from_raw(leftover.pid as i32) else { return };
+    if let Ok(group) = rustix::process::getpgid(Some(pid)) {
         // Gone in the meantime is as good.
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }
 

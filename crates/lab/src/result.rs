@@ -77,7 +77,7 @@ pub struct Validity {
 /// How many nodes came up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeCounts {
-    /// Processes that were started.
+    /// Processes that were started, or nodes that were named.
     pub started: u32,
     /// Nodes that were ready: API answers, peers, routing table, one verified cross-node fetch.
     pub ready: u32,

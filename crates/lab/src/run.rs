@@ -56,10 +56,6 @@ pub struct RunOptions {
     pub version: String,
     /// Commit that it was built from.
     pub commit: String,
-    /// How long the load lasts.
-    pub duration: Duration,
-    /// Replaces the phases' own rates.
-    pub rate: Option<f64>,
     /// What becomes of the network after the load.
     pub afterwards: Afterwards,
     /// Most bytes of compressed raw samples.
@@ -187,7 +183,7 @@ impl Run {
         let started_wall_ms = self.clock.wall_ms();
         let before = self.calibrate().await?;
         if !self.options.urls.is_empty() {
-            let measured = self.or_stopped(self.load_running(history)).await?;
+            let measured = self.load_running(history).await?;
             let after = self.calibrate().await?;
             return Ok(assess::result(&self.options, measured, started_wall_ms, [before, after]));
         }
@@ -195,8 +191,12 @@ impl Run {
         let blueprint =
             Blueprint::new(&self.options.scenario, self.options.seed, &self.options.run_id, &self.directory);
         let launched = Instant::now();
-        let network =
-            self.or_stopped(RunningNetwork::start(&self.options.program, blueprint, lease, &self.show)).await?;
+        let start = RunningNetwork::start(&self.options.program, blueprint, lease, &self.show);
+        let network = match lease {
+            Lease::Leased => self.or_stopped(start).await?,
+            // Half-started nodes that outlive this process would be known to nobody, so the start is seen to its end.
+            Lease::Detached => start.await?,
+        };
         let loaded = self.load(network, launched, history).await;
         let Loaded { network, measured } = match loaded {
             Ok(loaded) => loaded,
@@ -272,12 +272,12 @@ impl Run {
         let host = watch.stop().await;
         let mut network = network.lock().await;
         network.settle().await;
-        let gone = network.look().await;
+        network.look().await;
         let block_size = self.options.scenario.nodes.block_size.0;
         let fetched_blocks = operations::fetched_blocks(&outcome, block_size);
         Ok(Measured {
             duration_ns: u64::try_from(launched.elapsed().as_nanos()).unwrap_or(u64::MAX),
-            nodes: NodeCounts { failed: nodes.failed + gone.len() as u32, ..nodes },
+            nodes: NodeCounts { failed: network.observer.exited_count(), ..nodes },
             operations: operations::results(&outcome, load_began_ns),
             exchange: network.observer.exchange(&network.nodes, fetched_blocks),
             resources: network.observer.resources(&network.nodes),
@@ -290,7 +290,7 @@ impl Run {
     /// Loads nodes that somebody else runs.
     async fn load_running(&self, history: &record::History) -> Result<Measured, RunError> {
         let begun_ns = self.clock.now_ns();
-        let clients = running::connect(&self.options.urls).await?;
+        let clients = self.or_stopped(running::connect(&self.options.urls)).await?;
         let total = clients.len() as u32;
         let watch = HostWatch::start(self.clock.clone());
         let up = Arc::new(AtomicU64::new(u64::from(total)));
@@ -299,7 +299,7 @@ impl Run {
         let host = watch.stop().await;
         Ok(Measured {
             duration_ns: ended_ns - begun_ns,
-            nodes: NodeCounts { started: 0, ready: total, ..NodeCounts::default() },
+            nodes: NodeCounts { started: total, ready: total, ..NodeCounts::default() },
             operations: operations::results(&outcome, begun_ns),
             exchange: running::exchange(),
             resources: running::resources(&self.options.urls),
@@ -328,8 +328,7 @@ impl Run {
         watch: &HostWatch,
         up: Arc<AtomicU64>,
     ) -> Result<LoadOutcome, RunError> {
-        let plan =
-            plan::load_plan(&self.options.scenario, self.options.seed, self.options.duration, self.options.rate)?;
+        let plan = plan::load_plan(&self.options.scenario, self.options.seed)?;
         let sink = history.sink(&self.directory, self.options.samples_cap_bytes)?;
         let (clock, stop, show, busy) = (self.clock.clone(), self.stop.clone(), self.show.clone(), watch.busy());
         let show_tick = move |mut kind: EventKind| {

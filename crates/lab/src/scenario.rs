@@ -34,6 +34,9 @@ pub struct Scenario {
     /// Decides topology, schedule and payloads. Drawn and printed when it is not given.
     #[serde(default)]
     pub seed: Option<Seed>,
+    /// How long the load lasts, over all phases.
+    #[serde(default = "default_duration")]
+    pub duration: HumanDuration,
     /// The network.
     #[serde(default)]
     pub nodes: Nodes,
@@ -237,6 +240,10 @@ impl Default for Nodes {
     }
 }
 
+fn default_duration() -> HumanDuration {
+    HumanDuration::from_secs(30)
+}
+
 fn one() -> u32 {
     1
 }
@@ -302,6 +309,14 @@ impl Scenario {
     /// Nodes of every kind.
     pub fn total_nodes(&self) -> u32 {
         self.nodes.count + self.foreign.iter().map(|foreign| foreign.count).sum::<u32>()
+    }
+
+    /// Sets the number of nodes of a built-in workload, whose seeders then leave at least one node without the file.
+    pub fn resize(&mut self, nodes: u32) {
+        self.nodes.count = nodes;
+        for phase in &mut self.phases {
+            phase.seeders = phase.seeders.min(nodes.saturating_sub(1)).max(1);
+        }
     }
 
     /// The thresholds, read.

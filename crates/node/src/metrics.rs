@@ -25,9 +25,9 @@ pub struct Metrics {
     pub block_bytes_sent: AtomicU64,
     /// Bytes of the blocks received.
     pub block_bytes_received: AtomicU64,
-    /// Blocks received that nobody asked for, late ones included; dropped.
+    /// Blocks received late or twice: they were asked for once. Dropped.
     pub spurious_blocks: AtomicU64,
-    /// Blocks received in place of one that was asked for: their hash is another. Dropped.
+    /// Blocks received whose hash nobody asked for: wrong bytes in place of a wanted block, or pushed unasked. Dropped.
     pub wrong_blocks: AtomicU64,
     /// Wants received from peers.
     pub wants_received: AtomicU64,
@@ -55,7 +55,7 @@ pub struct Metrics {
     pub block_fetch_ns_sum: AtomicU64,
     /// Number of values in [`Self::block_fetch_ns_sum`].
     pub block_fetch_count: AtomicU64,
-    /// DHT provider lookups, from start to first provider or end.
+    /// DHT provider lookups that found one, from start to first provider.
     pub dht_query_seconds: Histogram,
     /// REST requests, from the request's head to the response's head.
     pub rest_request_seconds: Histogram,

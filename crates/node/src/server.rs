@@ -1,7 +1,8 @@
 //! A node from start to stop.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -33,6 +34,8 @@ pub struct Node {
     network: Network,
     swarm: AbortOnDropHandle<()>,
     exchange: Exchange,
+    /// Held as long as the node runs.
+    _lock: File,
 }
 
 impl Node {
@@ -44,6 +47,7 @@ impl Node {
         check(&config)?;
         peermark_http::check_bind(config.api, token.is_some(), config.allow_anonymous)?;
         fs::create_dir_all(&config.data).map_err(|source| NodeError::Data { path: config.data.clone(), source })?;
+        let lock = lock(&config.data)?;
         let key = identity::load_or_create(&config.data)?;
         let blocks = Blocks::open(&BlocksConfig {
             location: match config.store {
@@ -66,7 +70,7 @@ impl Node {
         let (api, anonymous) = (config.api, config.allow_anonymous);
         let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
         let server = peermark_http::Server::start(api, router(state), token, anonymous).await?;
-        Ok(Self { server, network, swarm, exchange })
+        Ok(Self { server, network, swarm, exchange, _lock: lock })
     }
 
     /// Where the REST API listens.
@@ -120,6 +124,18 @@ async fn announce_stored(blocks: Blocks, network: Network) {
             network.announce(stored.digest).await;
             network.announce(stored.manifest.tree).await;
         }
+    }
+}
+
+/// One node per data directory: two would overwrite each other's counters. The lock goes with the process, however it ends.
+fn lock(data: &Path) -> Result<File, NodeError> {
+    let path = data.join("lock");
+    let failed = |source| NodeError::Data { path: path.clone(), source };
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(NodeError::InUse { path: data.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use peermark_core::Seed;
 use peermark_lab::run::{Afterwards, RunOptions, run_id};
-use peermark_lab::scenario::{Nodes, Scenario, Workload};
+use peermark_lab::scenario::{HumanDuration, Scenario, Workload};
 
 use crate::command::up::{Format, Lasting, draw_seed, lasting, one_run, workload};
 use crate::error::{Exit, ExpectedError};
@@ -54,7 +53,11 @@ pub(crate) fn run(command: LoadCommand) -> Result<ExitCode, ExpectedError> {
     };
     // With one node there is nobody to fetch from: what it can do alone is measured.
     let alone = if command.urls.len() == 1 { Workload::Upload } else { Workload::Load };
-    let scenario = scenario(&command, command.workload.unwrap_or(alone));
+    let mut scenario = scenario(&command, command.workload.unwrap_or(alone));
+    scenario.duration = HumanDuration(duration);
+    if let Some(rate) = command.rate {
+        scenario.phases.iter_mut().for_each(|phase| phase.rate = Some(rate));
+    }
     scenario.check()?;
     let seed = Seed(command.seed.unwrap_or_else(draw_seed));
     output::talk(&format!("seed {seed}"));
@@ -67,8 +70,6 @@ pub(crate) fn run(command: LoadCommand) -> Result<ExitCode, ExpectedError> {
         program: PathBuf::new(),
         version: env!("CARGO_PKG_VERSION").into(),
         commit: env!("PEERMARK_COMMIT").into(),
-        duration: duration.max(Duration::from_secs(1)),
-        rate: command.rate,
         afterwards: Afterwards::Stop,
         samples_cap_bytes: 256 << 20,
         urls: command.urls,
@@ -84,7 +85,7 @@ pub(crate) fn run(command: LoadCommand) -> Result<ExitCode, ExpectedError> {
 }
 
 fn scenario(command: &LoadCommand, workload: Workload) -> Scenario {
-    let built_in = workload.scenario();
-    let nodes = Nodes { count: command.urls.len() as u32, ..Nodes::default() };
-    Scenario { name: format!("load-{}", workload.as_str()), nodes, thresholds: command.threshold.clone(), ..built_in }
+    let mut scenario = workload.scenario();
+    scenario.resize(command.urls.len() as u32);
+    Scenario { name: format!("load-{}", workload.as_str()), thresholds: command.threshold.clone(), ..scenario }
 }

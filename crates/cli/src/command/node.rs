@@ -152,7 +152,7 @@ async fn serve(settings: NodeConfig, token: Option<Arc<str>>, exit_with_stdin: b
         "addresses": addresses,
         "pid": std::process::id(),
     });
-    output::data(&line.to_string()).map_err(ExpectedError::System)?;
+    output::data(&line.to_string()).map_err(ExpectedError::Output)?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

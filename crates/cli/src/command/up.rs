@@ -18,9 +18,6 @@ use crate::error::{Exit, ExpectedError};
 use crate::output;
 use crate::view::View;
 
-/// How long the load lasts unless the command says otherwise.
-const DEFAULT_DURATION: Duration = Duration::from_secs(30);
-
 #[derive(Debug, Args)]
 pub(crate) struct UpCommand {
     /// Scenario file; without it the workload says what is run
@@ -138,10 +135,18 @@ pub(crate) fn scenario(command: &UpCommand) -> Result<Scenario, ExpectedError> {
         Some(path) => Scenario::load(path)?,
         None => command.workload.scenario(),
     };
-    if let Some(nodes) = command.nodes {
-        scenario.nodes.count = nodes;
+    match command.nodes {
+        Some(nodes) if command.scenario.is_none() => scenario.resize(nodes),
+        Some(nodes) => scenario.nodes.count = nodes,
+        None => {}
     }
     scenario.nodes.api_port_base = command.api_port_base.or(scenario.nodes.api_port_base);
+    if let Some(Lasting::For(duration)) = command.lasting {
+        scenario.duration = HumanDuration(duration);
+    }
+    if let Some(rate) = command.rate {
+        scenario.phases.iter_mut().for_each(|phase| phase.rate = Some(rate));
+    }
     scenario.thresholds.extend(command.threshold.iter().cloned());
     scenario.check()?;
     Ok(scenario)
@@ -154,12 +159,7 @@ pub(crate) fn draw_seed() -> u64 {
 }
 
 fn options(command: &UpCommand, scenario: &Scenario, seed: Seed, program: PathBuf) -> RunOptions {
-    let (duration, forever) = match command.lasting {
-        Some(Lasting::For(duration)) => (duration, false),
-        Some(Lasting::Forever) => (DEFAULT_DURATION, true),
-        None => (DEFAULT_DURATION, false),
-    };
-    let afterwards = match (command.keep, forever) {
+    let afterwards = match (command.keep, command.lasting == Some(Lasting::Forever)) {
         (true, _) => Afterwards::Keep,
         (false, true) => Afterwards::StayUntilStopped,
         (false, false) => Afterwards::Stop,
@@ -173,8 +173,6 @@ fn options(command: &UpCommand, scenario: &Scenario, seed: Seed, program: PathBu
         program,
         version: env!("CARGO_PKG_VERSION").into(),
         commit: env!("PEERMARK_COMMIT").into(),
-        duration,
-        rate: command.rate,
         afterwards,
         samples_cap_bytes: command.samples_cap.0,
         urls: Vec::new(),

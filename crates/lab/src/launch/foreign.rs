@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::plan::NodePlan;
-use super::process::NodeProcess;
+use super::process::{NodeProcess, Started};
 use super::spawn::{Launcher, START_PATIENCE};
 use super::{LaunchError, LiveNode};
 use crate::scenario::Foreign;
@@ -33,9 +33,22 @@ pub(super) async fn start(
             .replace("{bootstrap}", &bootstrap)
     };
     let filled: Vec<String> = template.command.iter().map(fill).collect();
-    let mut command = Command::new(&launcher.program);
-    command.args(["lab", "guard", "--"]).args(&filled);
+    let mut command = match launcher.lease {
+        Started::Leased => {
+            let mut command = Command::new(&launcher.program);
+            command.args(["lab", "guard", "--"]).args(&filled);
+            command
+        }
+        // Nobody is to end it, so nobody guards it.
+        Started::Detached => {
+            let mut command = Command::new(&filled[0]);
+            command.args(&filled[1..]);
+            command
+        }
+    };
+    command.current_dir(plan.data.parent().unwrap_or(&plan.data));
     let mut process = NodeProcess::start(plan.index, command, &plan.log, launcher.lease, false)?;
+    launcher.limit(&mut process, plan)?;
     let url = format!("http://127.0.0.1:{api_port}");
     let until = Instant::now() + START_PATIENCE;
     let found = loop {
@@ -62,11 +75,17 @@ pub(super) async fn start(
         api,
         addresses: info.map(|info| info.addrs).unwrap_or_default(),
         peer_id,
-        pid: process.pid(),
+        pid: only_child(process.pid()).unwrap_or(process.pid()),
         data: plan.data.clone(),
         log: plan.log.clone(),
     };
     Ok((process, live))
+}
+
+/// The program that a guard runs: its first child.
+fn only_child(guard: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
 }
 
 /// A port that is free at this moment.

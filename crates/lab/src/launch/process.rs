@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::{Child, ChildStdin, Command};
 
 use super::LaunchError;
+use super::limits::{ControlGroups, NodeLimits};
 
 /// How long a node may take to stop when asked; then it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +32,8 @@ pub struct NodeProcess {
     lease: Option<ChildStdin>,
     pid: u32,
     detached: bool,
+    /// Removed when this is dropped, after the process is gone.
+    limits: Option<ControlGroups>,
 }
 
 impl NodeProcess {
@@ -56,7 +59,15 @@ impl NodeProcess {
         let mut child = command.spawn().map_err(|source| LaunchError::Spawn { node, program, source })?;
         let pid = child.id().unwrap_or_default();
         let lease = child.stdin.take();
-        Ok(Self { child, lease, pid, detached })
+        Ok(Self { child, lease, pid, detached, limits: None })
+    }
+
+    /// Limits what the process and what it starts may use.
+    pub(super) fn limit(&mut self, name: &str, limits: NodeLimits) -> Result<(), LaunchError> {
+        if !limits.is_unlimited() {
+            self.limits = Some(ControlGroups::enclose(self.pid, name, limits)?);
+        }
+        Ok(())
     }
 
     /// Process id.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use super::foreign;
+use super::limits::NodeLimits;
 use super::plan::{Blueprint, NodeKind, NodePlan};
 use super::process::{NodeProcess, Started, tail};
 use super::{LaunchError, LiveNode};
@@ -35,6 +36,8 @@ pub struct Launcher {
     pub bootstrap: Vec<String>,
     /// Options of the clients that drive the nodes.
     pub client: ClientOptions,
+    /// What each node may use.
+    limits: NodeLimits,
 }
 
 /// The line that a node of ours prints when it answers.
@@ -46,6 +49,13 @@ struct Announcement {
 }
 
 impl Launcher {
+    /// A launcher for the nodes of a blueprint. The first node that it starts is the hub.
+    pub fn new(program: PathBuf, lease: Started, client: ClientOptions, blueprint: &Blueprint) -> Self {
+        let settings = &blueprint.settings;
+        let limits = NodeLimits { memory_bytes: settings.memory_limit.map(|limit| limit.0), cores: settings.cpu_limit };
+        Self { program, lease, bootstrap: Vec::new(), client, limits }
+    }
+
     /// Starts a node and waits until it answers.
     ///
     /// # Errors
@@ -62,6 +72,7 @@ impl Launcher {
     async fn start_own(&self, blueprint: &Blueprint, plan: &NodePlan) -> Result<(NodeProcess, LiveNode), LaunchError> {
         let command = self.own_command(blueprint, plan);
         let mut process = NodeProcess::start(plan.index, command, &plan.log, self.lease, true)?;
+        self.limit(&mut process, plan)?;
         let line = tokio::time::timeout(START_PATIENCE, first_line(&mut process)).await;
         let line = match line {
             Ok(line) if !line.is_empty() => line,
@@ -92,6 +103,12 @@ impl Launcher {
     pub(super) fn client(&self, node: u32, api: &str) -> Result<Arc<NodeClient>, LaunchError> {
         let client = NodeClient::new(api, self.client).map_err(|source| LaunchError::Api { node, source })?;
         Ok(Arc::new(client))
+    }
+
+    /// Applies the scenario's limits.
+    pub(super) fn limit(&self, process: &mut NodeProcess, plan: &NodePlan) -> Result<(), LaunchError> {
+        let name = format!("peermark-{}-{:03}-{}", std::process::id(), plan.index, process.pid());
+        process.limit(&name, self.limits)
     }
 
     /// The error of a process that ended before it answered.

@@ -193,14 +193,9 @@ pub(crate) fn during_load(run: &RunResult, seen: String) -> String {
 
 /// The command that repeats the run.
 pub(crate) fn reproduce(run: &RunResult) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
-    let scenario = if !run.scenario.is_empty() && !run.scenario.starts_with('-') && run.scenario.chars().all(plain) {
-        run.scenario.clone()
-    } else {
-        // A shell takes everything between single quotes literally, except the quote itself.
-        format!("'{}'", run.scenario.replace('\'', r"'\''"))
-    };
-    format!("peermark up --seed {} {scenario}", run.seed)
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let id: String = run.run_id.chars().filter(|c| plain(*c)).collect();
+    format!("peermark up runs/{id}/scenario.toml")
 }
 
 /// Text on one line. Control characters and marks that reorder text would garble a terminal or a page; they become `\u{fffd}`.

@@ -91,6 +91,10 @@ fn reasons(measured: &Measured, build: &str) -> Vec<String> {
         if operation.count < MIN_OPERATIONS {
             reasons.push(format!("Few-samples: {} operations in {name}", operation.count));
         }
+        let not_sent = operation.failed.get("not_sent").copied().unwrap_or_default();
+        if not_sent > 0 {
+            reasons.push(format!("Refused: {not_sent} operations of {name} were never sent"));
+        }
         let withheld = operation.notes.iter().filter(|note| note.contains("withheld")).count();
         if withheld > 0 {
             reasons.push(format!("Slip: {withheld} percentiles of {name} are the generator's lateness"));

@@ -138,8 +138,7 @@ impl HostLooks {
     }
 
     fn within(&self, windows: &[Range<MonotonicNs>]) -> Vec<Look> {
-        let inside =
-            |look: &&Look| windows.iter().any(|window| look.from_ns >= window.start && look.to_ns <= window.end);
+        let inside = |look: &&Look| windows.iter().any(|window| look.from_ns < window.end && look.to_ns > window.start);
         self.looks.iter().filter(inside).copied().collect()
     }
 }

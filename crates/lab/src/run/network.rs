@@ -1,11 +1,11 @@
 //! The network of a run while it is up.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use peermark_core::{EventKind, Seed};
 use peermark_node::client::{ClientOptions, NodeClient};
 use peermark_probe::workload::{NetworkError, Target};
@@ -26,6 +26,8 @@ pub(super) struct RunningNetwork {
     pub(super) nodes: Vec<LiveNode>,
     processes: Vec<NodeProcess>,
     pub(super) observer: Observer,
+    /// Where `nodes.json` is, once it was written.
+    written: Option<(String, PathBuf)>,
 }
 
 impl RunningNetwork {
@@ -37,7 +39,7 @@ impl RunningNetwork {
         show: &Show,
     ) -> Result<Self, RunError> {
         let client = ClientOptions { timeout: Duration::from_secs(15), max_connections: 8, ..ClientOptions::default() };
-        let mut launcher = Launcher { program: program.to_owned(), lease, bootstrap: Vec::new(), client };
+        let mut launcher = Launcher::new(program.to_owned(), lease, client, &blueprint);
         let started = |node: u32| show(EventKind::NodeState { node, state: "started".into(), detail: None });
         let (hub_process, hub) = launcher.start(&blueprint, &blueprint.nodes[0]).await?;
         started(0);
@@ -50,11 +52,23 @@ impl RunningNetwork {
                 Ok::<_, LaunchError>(node)
             }
         }));
-        let mut all: Vec<(NodeProcess, LiveNode)> = others.buffer_unordered(PARALLEL).try_collect().await?;
-        all.push((hub_process, hub));
+        let results: Vec<Result<_, LaunchError>> = others.buffer_unordered(PARALLEL).collect().await;
+        let mut all = vec![(hub_process, hub)];
+        let mut failure = None;
+        for result in results {
+            match result {
+                Ok(node) => all.push(node),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        if let Some(error) = failure {
+            // Also nodes that were to outlive this process: a network that never came up is of no use.
+            stop_all(all.iter_mut().map(|(process, _)| process)).await;
+            return Err(error.into());
+        }
         all.sort_by_key(|(_, node)| node.index);
         let (processes, nodes) = all.into_iter().unzip();
-        Ok(Self { blueprint, launcher, nodes, processes, observer: Observer::default() })
+        Ok(Self { blueprint, launcher, nodes, processes, observer: Observer::default(), written: None })
     }
 
     /// Dials the mesh and waits until every node is ready.
@@ -87,7 +101,8 @@ impl RunningNetwork {
     }
 
     /// Writes `nodes.json`.
-    pub(super) fn write_nodes(&self, run_id: &str, run_dir: &Path) -> std::io::Result<()> {
+    pub(super) fn write_nodes(&mut self, run_id: &str, run_dir: &Path) -> std::io::Result<()> {
+        self.written = Some((run_id.to_owned(), run_dir.to_owned()));
         NodesFile::new(run_id, &self.nodes).write(run_dir)
     }
 
@@ -140,22 +155,32 @@ impl RunningNetwork {
         self.observer.restarted(node, live.pid);
         self.processes[index] = process;
         self.nodes[index] = live;
+        if let Some((run_id, directory)) = &self.written
+            && let Err(error) = NodesFile::new(run_id, &self.nodes).write(directory)
+        {
+            tracing::warn!(%error, "nodes.json does not know the restarted node");
+        }
         Ok(())
     }
 
     /// Stops every process and waits until it is gone.
     pub(super) async fn stop(&mut self) {
-        let stops = self.processes.iter_mut().map(|process| async move {
-            if let Err(error) = process.stop().await {
-                tracing::warn!(pid = process.pid(), %error, "a node did not stop in order");
-            }
-        });
-        futures::future::join_all(stops).await;
+        stop_all(self.processes.iter_mut()).await;
         for plan in &self.blueprint.nodes {
             // Blocks of a finished run are of no use; its log and figures stay.
             drop(std::fs::remove_dir_all(&plan.data));
         }
     }
+}
+
+/// Stops processes in order, all at the same time.
+async fn stop_all(processes: impl Iterator<Item = &mut NodeProcess>) {
+    let stops = processes.map(|process| async move {
+        if let Err(error) = process.stop().await {
+            tracing::warn!(pid = process.pid(), %error, "a node did not stop in order");
+        }
+    });
+    futures::future::join_all(stops).await;
 }
 
 /// A ready network without load, for those who bring their own.

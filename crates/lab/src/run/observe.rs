@@ -51,11 +51,13 @@ struct Seen {
     ended: Counters,
     lost_an_incarnation: bool,
     process: Option<ProcessSampler>,
+    saw_process: bool,
     cpu_before: f64,
     cpu: f64,
     cpu_ended: f64,
     private_bytes: Option<u64>,
     net_before: u64,
+    net_ended: u64,
     net: Option<u64>,
     peers: Option<u64>,
     state: &'static str,
@@ -117,8 +119,8 @@ impl Observer {
             let Some(seen) = self.nodes.get_mut(&index) else { continue };
             seen.last = counters.unwrap_or(seen.last);
             seen.peers = peers.or(seen.peers);
-            let net =
-                usage.map(|usage| (usage.net_received_bytes + usage.net_sent_bytes).saturating_sub(seen.net_before));
+            let sum = |usage: NodeUse| usage.net_received_bytes + usage.net_sent_bytes;
+            let net = usage.map(|usage| seen.net_ended + sum(usage).saturating_sub(seen.net_before));
             seen.net = net.or(seen.net);
         }
         self.nodes.values_mut().for_each(Seen::look_at_process);
@@ -140,8 +142,13 @@ impl Observer {
     pub(super) fn restarted(&mut self, node: u32, pid: u32) {
         let Some(seen) = self.nodes.get_mut(&node) else { return };
         seen.process = ProcessSampler::start(pid);
-        seen.net_before = 0;
+        (seen.net_ended, seen.net_before) = (seen.net.unwrap_or(0), 0);
         seen.state = "up";
+    }
+
+    /// Nodes that ended on their own.
+    pub(super) fn exited_count(&self) -> u32 {
+        self.nodes.values().filter(|seen| seen.state == "exited").count() as u32
     }
 
     /// Whether a node is thought to run.
@@ -246,7 +253,9 @@ impl Observer {
                 mode: node.kind.mode().to_owned(),
                 peer_id: node.peer_id.clone(),
                 private_bytes: seen.and_then(|seen| seen.private_bytes),
-                cpu_seconds: seen.map(|seen| seen.cpu_ended + seen.cpu - seen.cpu_before),
+                cpu_seconds: seen
+                    .filter(|seen| seen.saw_process)
+                    .map(|seen| seen.cpu_ended + seen.cpu - seen.cpu_before),
                 disk_bytes: Some(disk_bytes(&node.data)),
                 net_bytes: seen.and_then(|seen| seen.net),
                 peers: seen.and_then(|seen| seen.peers),
@@ -260,6 +269,7 @@ impl Observer {
 impl Seen {
     fn look_at_process(&mut self) {
         let Some(usage) = self.process.as_ref().and_then(ProcessSampler::look) else { return };
+        self.saw_process = true;
         self.cpu = usage.cpu_seconds;
         self.private_bytes = self.private_bytes.max(usage.private_bytes);
     }

@@ -28,30 +28,24 @@ const WEIGHT_PARTS: f64 = 1000.0;
 /// Between two rounds of a dissemination when no rate says otherwise.
 const ROUND_EVERY: Duration = Duration::from_secs(1);
 
-/// The load of a scenario that lasts `duration` in all. `rate` replaces the phases' own rates.
-pub(super) fn load_plan(
-    scenario: &Scenario,
-    seed: Seed,
-    duration: Duration,
-    rate: Option<f64>,
-) -> Result<LoadPlan, PlanError> {
+/// The load of a scenario.
+pub(super) fn load_plan(scenario: &Scenario, seed: Seed) -> Result<LoadPlan, PlanError> {
     let shares: f64 = scenario.phases.iter().map(|phase| phase.share).sum();
     let phases = scenario.phases.iter().map(|phase| {
-        let budget = duration.mul_f64(phase.share / shares);
-        load_phase(phase, budget, rate)
+        let budget = scenario.duration.0.mul_f64(phase.share / shares);
+        load_phase(phase, budget)
     });
     Ok(LoadPlan::new(seed, phases.collect::<Result<_, _>>()?))
 }
 
-fn load_phase(phase: &Phase, budget: Duration, rate: Option<f64>) -> Result<LoadPhase, PlanError> {
+fn load_phase(phase: &Phase, budget: Duration) -> Result<LoadPhase, PlanError> {
     // Half a phase at most goes to its warm-up, so that a short run still measures.
     let warm_up = phase.warm_up.0.min(budget / 2);
-    let rate = rate.or(phase.rate);
     let sizes = phase.sizes.iter().map(|entry| (entry.size, (entry.weight * WEIGHT_PARTS).round() as u32)).collect();
     Ok(LoadPhase {
         name: phase.label().to_owned(),
-        work: work(phase, budget, rate),
-        arrivals: arrivals(phase, rate)?,
+        work: work(phase, budget, phase.rate),
+        arrivals: arrivals(phase, phase.rate)?,
         warm_up,
         duration: budget - warm_up,
         operations: None,

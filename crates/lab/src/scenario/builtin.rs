@@ -61,6 +61,7 @@ impl Workload {
             version: VERSION,
             name: self.as_str().into(),
             seed: None,
+            duration: super::default_duration(),
             nodes: Nodes::default(),
             foreign: Vec::new(),
             phases,

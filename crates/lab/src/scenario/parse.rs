@@ -1,6 +1,7 @@
 //! From text to a scenario that can be run.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -99,6 +100,25 @@ impl Scenario {
         }
         if self.nodes.block_size.0 == 0 || self.nodes.block_size.0 > 2 << 20 {
             return invalid("nodes.block_size", "must lie between 1 byte and 2MiB");
+        }
+        if self.nodes.dht_replication == 0 {
+            return invalid("nodes.dht_replication", "0 copies of a record are none");
+        }
+        let last_port = self.nodes.api_port_base.map(|base| u32::from(base) + self.total_nodes() - 1);
+        if last_port.is_some_and(|port| port > u32::from(u16::MAX)) {
+            return invalid("nodes.api_port_base", "leaves no port for the last node");
+        }
+        if self.phases.is_empty() {
+            return invalid("phase", "a run needs at least one");
+        }
+        if self.duration.0 < Duration::from_secs(1) {
+            return invalid("duration", "must be at least 1s");
+        }
+        for (index, phase) in self.phases.iter().enumerate() {
+            if self.phases[..index].iter().any(|earlier| earlier.label() == phase.label()) {
+                let reason = format!("two phases are called {:?}; name one of them", phase.label());
+                return Err(ScenarioError::invalid(format!("phase[{index}].name"), reason));
+            }
         }
         for (index, foreign) in self.foreign.iter().enumerate() {
             if foreign.command.is_empty() {

@@ -15,6 +15,9 @@ const MAX_FAILED: f64 = 0.01;
 /// Latency under load over latency without queueing.
 const MAX_SLOWDOWN: u64 = 5;
 
+/// Latencies below this are fast whatever the baseline was; a fivefold microsecond is noise.
+const NOTICED_NS: u64 = 20_000_000;
+
 /// Rates that are tried upwards: 2^8 times the first one is far beyond what parallelism gives.
 const MAX_RISES: u32 = 9;
 
@@ -182,7 +185,7 @@ impl KneeSearch {
     fn limit(&self, figures: &StepFigures) -> Option<Limit> {
         let baseline_p90_ns = self.baseline.map_or(0, |baseline| baseline.p90_ns);
         let quarter_ns = u64::try_from(self.timeout.as_nanos() / 4).unwrap_or(u64::MAX);
-        let latency_bound_ns = baseline_p90_ns.saturating_mul(MAX_SLOWDOWN).max(quarter_ns);
+        let latency_bound_ns = baseline_p90_ns.saturating_mul(MAX_SLOWDOWN).max(NOTICED_NS).min(quarter_ns);
         let offered = figures.offered as f64;
         let limit = if figures.failed as f64 > offered * MAX_FAILED {
             Limit::Failures

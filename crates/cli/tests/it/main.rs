@@ -1,0 +1,8 @@
+//! The binary, driven as a user drives it: real processes on loopback, exit codes, files, and nothing left behind.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod bench;
+mod faults;
+mod program;
+mod runs;
