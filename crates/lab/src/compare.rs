@@ -132,11 +132,14 @@ pub fn default_min_effect() -> f64 {
     DEFAULT_MIN_EFFECT
 }
 
+/// What a run must share with the others.
+type Trait = fn(&RunResult) -> String;
+
 fn differences(a: &[RunResult], b: &[RunResult]) -> Vec<String> {
-    let set = |of: fn(&RunResult) -> String| -> (BTreeSet<String>, BTreeSet<String>) {
+    let set = |of: Trait| -> (BTreeSet<String>, BTreeSet<String>) {
         (a.iter().map(of).collect(), b.iter().map(of).collect())
     };
-    let checks: [(&str, fn(&RunResult) -> String); 3] = [
+    let checks: [(&str, Trait); 3] = [
         ("scenario", |run| format!("{} {}", run.scenario, run.scenario_fingerprint)),
         ("environment", |run| run.environment.fingerprint()),
         ("nodes", |run| run.nodes.started.to_string()),

@@ -366,7 +366,8 @@ struct Measured {
     stopped: bool,
 }
 
-/// Asks all nodes now and then, and says which ended on their own.
+/// Asks all nodes now and then, and says which ended on their own. Ends with its task.
+#[expect(clippy::infinite_loop, reason = "aborted when the load is over")]
 async fn look(network: Arc<Mutex<RunningNetwork>>, up: Arc<AtomicU64>, show: Show) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

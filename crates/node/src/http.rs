@@ -54,7 +54,10 @@ fn official(flavour: &'static str) -> Router<NodeState> {
         .route("/peerid", get(info::peer_id))
         .route("/spr", get(info::spr))
         .route("/connect/{peer_id}", get(info::connect))
-        .route("/debug/info", get(move |state| info::debug_info(state, flavour)))
+        .route(
+            "/debug/info",
+            get(move |State(state): State<NodeState>| async move { info::debug_info(&state, flavour) }),
+        )
 }
 
 /// Longest text of a refusal that is handed on.

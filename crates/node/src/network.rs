@@ -55,7 +55,7 @@ enum Command {
     Withdraw { digest: Digest },
 }
 
-/// The host. Cheap to clone; the swarm ends with the handle that [`start`] returned.
+/// The host. Cheap to clone; the swarm ends with the handle that its start returned.
 #[derive(Clone)]
 pub struct Network {
     commands: mpsc::Sender<Command>,

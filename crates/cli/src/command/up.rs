@@ -216,6 +216,6 @@ async fn stop_on_signal(stop: CancellationToken) {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
-    #[expect(clippy::exit, reason = "the user asked twice")]
+    #[expect(clippy::exit, clippy::disallowed_methods, reason = "the user asked twice")]
     std::process::exit(Exit::Aborted as i32);
 }

@@ -227,7 +227,7 @@ impl Link {
             if self.outbox.lock().presences.len() > MAX_QUEUED_ANSWERS {
                 return Err(frame::invalid(format!("a want, and {MAX_QUEUED_ANSWERS} answers that are not read")));
             }
-            for block in message.payload {
+            for block in &message.payload {
                 self.receive_block(&shared, block);
             }
             for presence in message.presences {
@@ -242,7 +242,7 @@ impl Link {
         Ok(())
     }
 
-    fn receive_block(&self, shared: &Shared, block: Block) {
+    fn receive_block(&self, shared: &Shared, block: &Block) {
         let bytes = block.data.len() as u64;
         let digest = digest_of(&block.data);
         match shared.wants.arrived(self.peer, digest, &block.data) {

@@ -81,6 +81,10 @@ impl Session {
             .map(|(peer, score)| (*peer, weight(score)))
             .collect();
         let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "which of several good peers is asked is no part of a run's plan"
+        )]
         let mut draw = rand::rng().random::<f64>() * total;
         let mut picked = candidates.last()?.0;
         for (peer, weight) in candidates {

@@ -68,6 +68,7 @@ pub(super) fn open(location: &Location) -> Result<Database, BlocksError> {
         }
         Location::Memory => {
             // Both connections see one database that lives as long as either of them.
+            #[expect(clippy::disallowed_methods, reason = "only has to differ from every other store of the process")]
             let name = format!("file:blocks-{:032x}?mode=memory&cache=shared", rand::random::<u128>());
             let open = |source| BlocksError::Open { path: "memory".into(), source };
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE

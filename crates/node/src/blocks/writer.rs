@@ -188,8 +188,8 @@ impl Batch<'_> {
         match request {
             Write::Keep { digest, bytes, manifest, reply } => {
                 // What does not fit is not kept: the reader has its bytes already.
-                let kept = own_error(self.insert(digest, &bytes, 0, manifest.as_ref()))?;
-                pending.push(later(reply, Ok(drop(kept))));
+                let _kept = own_error(self.insert(digest, &bytes, 0, manifest.as_ref()))?;
+                pending.push(later(reply, Ok(())));
             }
             Write::BeginUpload { reply } => {
                 self.transaction.execute("INSERT INTO dataset (manifest) VALUES (NULL)", [])?;

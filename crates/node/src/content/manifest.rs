@@ -36,7 +36,7 @@ pub struct Manifest {
 /// Why bytes are no manifest that this node can read.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum InvalidManifest {
-    /// Larger than [`MAX_MANIFEST_BYTES`].
+    /// Larger than any manifest.
     #[error("manifest too large: {bytes} bytes, at most {MAX_MANIFEST_BYTES}")]
     TooLarge {
         /// Its size.

@@ -134,7 +134,7 @@ impl Dataset {
                 let (reader, range) = (reader.clone(), range.clone());
                 async move {
                     let bytes = reader.block(leaf.digest, BLOCK_CODEC).await?;
-                    trim(bytes, leaf.first_leaf * u64::from(block_size), block_size, &range)
+                    trim(&bytes, leaf.first_leaf * u64::from(block_size), block_size, &range)
                 }
             })
             .try_buffered(window)
@@ -201,7 +201,7 @@ impl Span {
 }
 
 /// The part of a block that a range wants.
-fn trim(bytes: Bytes, offset: u64, block_size: u32, range: &Range<u64>) -> Result<Bytes, DatasetError> {
+fn trim(bytes: &Bytes, offset: u64, block_size: u32, range: &Range<u64>) -> Result<Bytes, DatasetError> {
     if bytes.len() != block_size as usize {
         return Err(DatasetError::BlockSize { expected: block_size, found: bytes.len() });
     }

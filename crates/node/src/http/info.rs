@@ -102,7 +102,7 @@ pub(super) async fn connect(
 
 /// The node's identity, addresses and version.
 #[utoipa::path(get, path = "/api/archivist/v1/debug/info", responses((status = 200)))]
-pub(super) async fn debug_info(State(state): State<NodeState>, flavour: &'static str) -> Json<Value> {
+pub(super) fn debug_info(state: &NodeState, flavour: &'static str) -> Json<Value> {
     let id = state.network.local_peer().to_string();
     let addresses: Vec<String> = state.network.addresses().iter().map(ToString::to_string).collect();
     let peers: Vec<Value> = state

@@ -165,10 +165,10 @@ impl Actor {
                 self.connections.remove(connection_id);
                 self.update_peer_count();
             }
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
-                if !self.swarm.is_connected(&peer) {
-                    self.dialled(peer, &Err(DialFailed { reason: error.to_string() }));
-                }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. }
+                if !self.swarm.is_connected(&peer) =>
+            {
+                self.dialled(peer, &Err(DialFailed { reason: error.to_string() }));
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.swarm.add_external_address(address.clone());

@@ -58,14 +58,9 @@ struct Books {
 
 impl PayLink {
     pub(super) fn new(peer: PeerId, terms: Arc<Terms>) -> Self {
-        Self {
-            peer,
-            terms,
-            session: rand::random(),
-            books: Mutex::default(),
-            changed: Notify::new(),
-            signal: wire::Signal::default(),
-        }
+        #[expect(clippy::disallowed_methods, reason = "has to be a number that nobody can foresee")]
+        let session = rand::random();
+        Self { peer, terms, session, books: Mutex::default(), changed: Notify::new(), signal: wire::Signal::default() }
     }
 
     /// Takes `cost` from the peer's promise; `false` when it does not cover it within [`PATIENCE`].

@@ -65,7 +65,7 @@ pub(super) enum InvalidPromise {
     #[error("malformed promise")]
     Malformed,
     #[error("promise signed by {signer}, sent by {sender}")]
-    WrongSigner { signer: PeerId, sender: PeerId },
+    WrongSigner { signer: Box<PeerId>, sender: Box<PeerId> },
     #[error("signature does not verify")]
     Signature,
     #[error("promise of another payer, payee or session")]
@@ -89,7 +89,7 @@ pub(super) fn verify(
     let key = PublicKey::try_decode_protobuf(&promise.public_key).map_err(|_| InvalidPromise::Malformed)?;
     let signer = key.to_peer_id();
     if signer != sender {
-        return Err(InvalidPromise::WrongSigner { signer, sender });
+        return Err(InvalidPromise::WrongSigner { signer: signer.into(), sender: sender.into() });
     }
     if !key.verify(&[DOMAIN, &promise.terms].concat(), &promise.signature) {
         return Err(InvalidPromise::Signature);

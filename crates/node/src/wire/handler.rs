@@ -116,10 +116,10 @@ impl<L: Link> ConnectionHandler for Handler<L> {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: stream, .. }) => {
-                if self.inbound.len() < MAX_INBOUND_STREAMS {
-                    self.inbound.push(self.link.clone().receive(stream));
-                }
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: stream, .. })
+                if self.inbound.len() < MAX_INBOUND_STREAMS =>
+            {
+                self.inbound.push(self.link.clone().receive(stream));
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: stream, .. }) => {
                 self.outbound = Outbound::Open(self.link.clone().send(self.connection, stream));

@@ -23,7 +23,10 @@ const DIRECTORY: &str = "PEERMARK_TEST_CRASH_DIRECTORY";
 const BATCH: u64 = 200;
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "how a test says to the process it starts that it is not an ordinary run")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how a test says to the process it starts that it is not an ordinary run"
+)]
 fn child_writes_until_killed() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

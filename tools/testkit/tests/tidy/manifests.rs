@@ -4,34 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::repository::{assert_none, manifest_of, packages, read};
 
-/// Entries that stand in the list before the first crate uses them, so that the feature set of the dependency tree is settled once.
-/// An entry leaves with its first use.
-const AHEAD_OF_USE: &[&str] = &[
-    "anyhow",
-    "clap",
-    "console",
-    "figment",
-    "hex",
-    "humantime",
-    "indicatif",
-    "jsonschema",
-    "peermark-bench",
-    "peermark-http",
-    "peermark-lab",
-    "peermark-node",
-    "peermark-probe",
-    "peermark-store",
-    "peermark-testkit",
-    "strsim",
-    "tempfile",
-    "toml",
-    "tower",
-    "tracing-subscriber",
-];
-
-/// Crates whose first code is still to come.
-const LINTS_AHEAD: &[&str] = &["peermark", "peermark-node", "peermark-store"];
-
 #[test]
 fn every_workspace_dependency_is_used() {
     let packages = packages();
@@ -40,10 +12,7 @@ fn every_workspace_dependency_is_used() {
         .flat_map(|package| package["dependencies"].as_array().expect("a package lists its dependencies"))
         .filter_map(|dependency| dependency["rename"].as_str().or(dependency["name"].as_str()))
         .collect();
-    for name in AHEAD_OF_USE.iter().filter(|name| used.contains(*name)) {
-        println!("{name} is used now and can leave AHEAD_OF_USE");
-    }
-    let findings = unused(&read("Cargo.toml"), |name| used.contains(name) || AHEAD_OF_USE.contains(&name));
+    let findings = unused(&read("Cargo.toml"), |name| used.contains(name));
     assert_none("An entry of [workspace.dependencies] that no crate uses is removed:", &findings);
 }
 
@@ -65,7 +34,6 @@ fn unused(manifest: &str, is_used: impl Fn(&str) -> bool) -> Vec<String> {
 fn every_crate_has_the_lints_of_the_workspace() {
     let findings: Vec<String> = packages()
         .iter()
-        .filter(|package| !LINTS_AHEAD.iter().any(|name| package["name"] == *name))
         .map(manifest_of)
         .filter(|manifest| !inherits_lints(&read(manifest)))
         .map(|manifest| format!("{manifest}:1: add `[lints]` with `workspace = true`"))
