@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use prometheus_client::registry::Registry;
 use tokio_util::task::AbortOnDropHandle;
@@ -133,6 +134,10 @@ fn check(config: &NodeConfig) -> Result<(), NodeError> {
     }
     if config.dht_replication == 0 {
         return setting("dht_replication", "0 copies of a record are none".into());
+    }
+    let names_peer = |address: &Multiaddr| address.iter().any(|part| matches!(part, Protocol::P2p(_)));
+    if let Some(nameless) = config.bootstrap.iter().find(|address| !names_peer(address)) {
+        return setting("bootstrap", format!("{nameless} does not end in /p2p/ and a peer id"));
     }
     let prefix = &config.metrics_prefix;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
