@@ -1,7 +1,9 @@
 //! A node from start to stop.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -34,6 +36,8 @@ pub struct Node {
     network: Network,
     swarm: AbortOnDropHandle<()>,
     exchange: Exchange,
+    /// Locked; let go when the node is gone.
+    _directory: File,
 }
 
 impl Node {
@@ -45,6 +49,7 @@ impl Node {
         check(&config)?;
         peermark_http::check_bind(config.api, token.is_some(), config.allow_anonymous)?;
         fs::create_dir_all(&config.data).map_err(|source| NodeError::Data { path: config.data.clone(), source })?;
+        let directory = lock(&config.data)?;
         let key = identity::load_or_create(&config.data)?;
         let blocks = Blocks::open(&BlocksConfig {
             location: match config.store {
@@ -67,7 +72,7 @@ impl Node {
         let (api, anonymous) = (config.api, config.allow_anonymous);
         let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
         let server = peermark_http::Server::start(api, router(state), token, anonymous).await?;
-        Ok(Self { server, network, swarm, exchange })
+        Ok(Self { server, network, swarm, exchange, _directory: directory })
     }
 
     /// Where the REST API listens.
@@ -101,6 +106,20 @@ impl Node {
         self.swarm.abort();
         // Ends as cancelled, which is what was asked for.
         drop(self.swarm.await);
+    }
+}
+
+/// Takes a data directory for one node: a second one would sign with the same key and overwrite the store's counters.
+fn lock(data: &Path) -> Result<File, NodeError> {
+    let path = data.join("node.lock");
+    let failed = |source| NodeError::Data { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(failed(io::Error::new(io::ErrorKind::ResourceBusy, "another node uses it")))
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 

@@ -95,8 +95,6 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     writer.pragma_update(None, "synchronous", "NORMAL")?;
     writer.pragma_update(None, "cache_size", -1024)?;
     writer.pragma_update(None, "journal_size_limit", 32 << 20)?;
-    // Two nodes on one directory would overwrite each other's counters; the second one fails here.
-    writer.pragma_update(None, "locking_mode", "NORMAL")?;
     prepare(&writer)?;
     Ok(writer)
 }
