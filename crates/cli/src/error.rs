@@ -77,11 +77,9 @@ impl ExpectedError {
             Self::Node(error) => match error {
                 NodeError::Setting { .. } => Exit::Configuration,
                 NodeError::Identity { .. } => Exit::BadData,
-                NodeError::InUse { .. }
-                | NodeError::Data { .. }
-                | NodeError::Blocks(_)
-                | NodeError::Listen { .. }
-                | NodeError::Http(_) => Exit::Unavailable,
+                NodeError::Data { .. } | NodeError::Blocks(_) | NodeError::Listen { .. } | NodeError::Http(_) => {
+                    Exit::Unavailable
+                }
             },
             Self::Run(error) => run_exit_code(error),
             Self::Scenario(error) => scenario_exit_code(error),

@@ -18,12 +18,6 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
-    /// Another node uses the data directory.
-    #[error("data directory {path} is in use by another node")]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
     /// The identity file holds no key.
     #[error("identity file {path} holds no ed25519 key: {reason}")]
     Identity {

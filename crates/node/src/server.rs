@@ -1,6 +1,7 @@
 //! A node from start to stop.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use prometheus_client::registry::Registry;
 use tokio_util::task::AbortOnDropHandle;
@@ -34,8 +36,8 @@ pub struct Node {
     network: Network,
     swarm: AbortOnDropHandle<()>,
     exchange: Exchange,
-    /// Held as long as the node runs.
-    _lock: File,
+    /// Locked; let go when the node is gone.
+    _directory: File,
 }
 
 impl Node {
@@ -47,7 +49,7 @@ impl Node {
         check(&config)?;
         peermark_http::check_bind(config.api, token.is_some(), config.allow_anonymous)?;
         fs::create_dir_all(&config.data).map_err(|source| NodeError::Data { path: config.data.clone(), source })?;
-        let lock = lock(&config.data)?;
+        let directory = lock(&config.data)?;
         let key = identity::load_or_create(&config.data)?;
         let blocks = Blocks::open(&BlocksConfig {
             location: match config.store {
@@ -70,7 +72,7 @@ impl Node {
         let (api, anonymous) = (config.api, config.allow_anonymous);
         let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
         let server = peermark_http::Server::start(api, router(state), token, anonymous).await?;
-        Ok(Self { server, network, swarm, exchange, _lock: lock })
+        Ok(Self { server, network, swarm, exchange, _directory: directory })
     }
 
     /// Where the REST API listens.
@@ -107,6 +109,20 @@ impl Node {
     }
 }
 
+/// Takes a data directory for one node: a second one would sign with the same key and overwrite the store's counters.
+fn lock(data: &Path) -> Result<File, NodeError> {
+    let path = data.join("node.lock");
+    let failed = |source| NodeError::Data { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(failed(io::Error::new(io::ErrorKind::ResourceBusy, "another node uses it")))
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 /// Announces the datasets of earlier runs: records live in memory, here and with the peers that they were given to.
 async fn announce_stored(blocks: Blocks, network: Network) {
     let mut seen = 0;
@@ -127,18 +143,6 @@ async fn announce_stored(blocks: Blocks, network: Network) {
     }
 }
 
-/// One node per data directory: two would overwrite each other's counters. The lock goes with the process, however it ends.
-fn lock(data: &Path) -> Result<File, NodeError> {
-    let path = data.join("lock");
-    let failed = |source| NodeError::Data { path: path.clone(), source };
-    let file = File::create(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(NodeError::InUse { path: data.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
 fn check(config: &NodeConfig) -> Result<(), NodeError> {
     let setting = |name, reason: String| Err(NodeError::Setting { name, reason });
     if config.block_size.0 == 0 || config.block_size.0 > u64::from(MAX_BLOCK_BYTES) {
@@ -149,6 +153,10 @@ fn check(config: &NodeConfig) -> Result<(), NodeError> {
     }
     if config.dht_replication == 0 {
         return setting("dht_replication", "0 copies of a record are none".into());
+    }
+    let names_peer = |address: &Multiaddr| address.iter().any(|part| matches!(part, Protocol::P2p(_)));
+    if let Some(nameless) = config.bootstrap.iter().find(|address| !names_peer(address)) {
+        return setting("bootstrap", format!("{nameless} does not end in /p2p/ and a peer id"));
     }
     let prefix = &config.metrics_prefix;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

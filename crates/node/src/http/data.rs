@@ -83,7 +83,8 @@ pub(super) fn read_cid(text: &str) -> Result<(Cid, Digest), Problem> {
 }
 
 /// Lists the datasets on this node.
-#[utoipa::path(get, path = "/api/archivist/v1/data", params(ListQuery), responses((status = 200, body = DataList)))]
+#[utoipa::path(get, path = "/api/archivist/v1/data", params(ListQuery),
+    responses((status = 200, body = DataList), (status = 400), (status = 500)))]
 pub(super) async fn list(
     State(state): State<NodeState>,
     Query(query): Query<ListQuery>,
@@ -96,7 +97,8 @@ pub(super) async fn list(
 
 /// Streams a dataset that is stored on this node. Honours a Range of one part.
 #[utoipa::path(get, path = "/api/archivist/v1/data/{cid}", params(("cid" = String, Path)),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 400), (status = 404), (status = 416)))]
+    responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 400), (status = 404),
+        (status = 416), (status = 500), (status = 502)))]
 pub(super) async fn local(
     State(state): State<NodeState>,
     Path(cid): Path<String>,
@@ -108,7 +110,7 @@ pub(super) async fn local(
 /// Streams a dataset from this node or the network. Honours a Range of one part.
 #[utoipa::path(get, path = "/api/archivist/v1/data/{cid}/network/stream", params(("cid" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 400), (status = 404),
-        (status = 416), (status = 502), (status = 504)))]
+        (status = 416), (status = 500), (status = 502), (status = 504)))]
 pub(super) async fn stream(
     State(state): State<NodeState>,
     Path(cid): Path<String>,
@@ -119,7 +121,7 @@ pub(super) async fn stream(
 
 /// Fetches the manifest of a dataset from this node or the network.
 #[utoipa::path(get, path = "/api/archivist/v1/data/{cid}/network/manifest", params(("cid" = String, Path)),
-    responses((status = 200, body = DataItem), (status = 400), (status = 404)))]
+    responses((status = 200, body = DataItem), (status = 400), (status = 404), (status = 500), (status = 502), (status = 504)))]
 pub(super) async fn manifest(
     State(state): State<NodeState>,
     Path(cid): Path<String>,
@@ -131,7 +133,8 @@ pub(super) async fn manifest(
 
 /// Starts to fetch a dataset from the network and returns at once.
 #[utoipa::path(post, path = "/api/archivist/v1/data/{cid}/network", params(("cid" = String, Path)),
-    responses((status = 200, body = DataItem), (status = 400), (status = 404), (status = 503)))]
+    responses((status = 200, body = DataItem), (status = 400), (status = 404), (status = 500), (status = 502), (status = 503),
+        (status = 504)))]
 pub(super) async fn fetch(State(state): State<NodeState>, Path(cid): Path<String>) -> Result<Json<DataItem>, Problem> {
     let (cid, digest) = read_cid(&cid)?;
     let permit = state.background.clone().try_acquire_owned().map_err(|_| {
@@ -155,7 +158,8 @@ pub(super) async fn fetch(State(state): State<NodeState>, Path(cid): Path<String
 }
 
 /// Says whether a dataset or block is stored on this node.
-#[utoipa::path(get, path = "/api/archivist/v1/data/{cid}/exists", params(("cid" = String, Path)), responses((status = 200), (status = 400)))]
+#[utoipa::path(get, path = "/api/archivist/v1/data/{cid}/exists", params(("cid" = String, Path)),
+    responses((status = 200), (status = 400), (status = 500)))]
 pub(super) async fn exists(State(state): State<NodeState>, Path(text): Path<String>) -> Result<Response, Problem> {
     let (_, digest) = read_cid(&text)?;
     let has = state.exchange.blocks().has(digest).await.map_err(|error| store_problem(&error))?;
@@ -166,7 +170,8 @@ pub(super) async fn exists(State(state): State<NodeState>, Path(text): Path<Stri
 }
 
 /// Removes a dataset, or a single block that no dataset needs. Removing what is not there is no error.
-#[utoipa::path(delete, path = "/api/archivist/v1/data/{cid}", params(("cid" = String, Path)), responses((status = 204), (status = 400)))]
+#[utoipa::path(delete, path = "/api/archivist/v1/data/{cid}", params(("cid" = String, Path)),
+    responses((status = 204), (status = 400), (status = 500)))]
 pub(super) async fn delete(State(state): State<NodeState>, Path(cid): Path<String>) -> Result<StatusCode, Problem> {
     let (cid, digest) = read_cid(&cid)?;
     let tree = open(&state, &cid, Source::Local).await.ok().map(|dataset| dataset.manifest().tree);

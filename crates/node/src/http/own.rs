@@ -214,7 +214,8 @@ fn event_json(event: &ExchangeEvent) -> Value {
 
 /// One block's bytes, from this node's store or from one chosen peer.
 #[utoipa::path(get, path = "/api/v1/blocks/{cid}", params(("cid" = String, Path), BlockQuery),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 400), (status = 404), (status = 502), (status = 504)))]
+    responses((status = 200, content_type = "application/octet-stream"), (status = 400), (status = 404),
+        (status = 500), (status = 502), (status = 504)))]
 pub(super) async fn block(
     State(state): State<NodeState>,
     Path(cid): Path<String>,

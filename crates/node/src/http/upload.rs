@@ -15,7 +15,7 @@ const MAX_LABEL_BYTES: usize = 255;
 
 /// Stores the body as a dataset and returns its CID as text. The dataset is on disk when the answer comes.
 #[utoipa::path(post, path = "/api/archivist/v1/data", request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 200, content_type = "text/plain", body = String), (status = 422), (status = 500), (status = 507)))]
+    responses((status = 200, content_type = "text/plain", body = String), (status = 400), (status = 422), (status = 500), (status = 507)))]
 pub(super) async fn upload(State(state): State<NodeState>, headers: HeaderMap, body: Body) -> Result<String, Problem> {
     let mimetype = media_type(&headers)?;
     let filename = file_name(&headers)?;

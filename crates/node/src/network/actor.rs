@@ -1,6 +1,8 @@
 //! The task that owns the swarm.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +46,7 @@ pub(super) async fn listen(
 ) -> Result<(), NodeError> {
     for address in wanted {
         let failed = |reason: String| NodeError::Listen { address: address.to_string(), reason };
+        check_free(address).map_err(|error| failed(error.to_string()))?;
         let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
         loop {
             match swarm.select_next_some().await {
@@ -63,6 +66,20 @@ pub(super) async fn listen(
         }
     }
     Ok(())
+}
+
+/// The transport shares a TCP port with whoever is ready to share it: two nodes on one port would split their peers' connections.
+fn check_free(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        _ => Ok(()),
+    }
 }
 
 impl Actor {

@@ -14,6 +14,7 @@ use peermark_node::{Node, NodeConfig, NodeError};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::openapi::assert_documented;
 use crate::rest::{Answer, request, send};
 use crate::wait::until;
 
@@ -111,7 +112,10 @@ impl Peer {
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        send(self.node.api_address(), request).await
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = send(self.node.api_address(), request).await;
+        assert_documented(method.as_str(), &path, answer.status.as_u16());
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

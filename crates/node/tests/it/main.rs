@@ -6,15 +6,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and its fixtures with it")]
 #![expect(clippy::float_cmp, reason = "metrics are whole numbers in decimal text")]
 
+mod bad_input;
 mod datasets;
 mod exchange;
 mod fleet;
 mod hostile;
 mod information;
 mod intruder;
+mod large;
 mod metrics;
+mod openapi;
 mod own_routes;
 mod payment;
 mod problems;
 mod rest;
+mod starting;
 mod wait;
