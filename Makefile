@@ -75,6 +75,12 @@ up: ## build the binary and start, load, measure and report a local network (ARG
 test: need-test ## every test of the workspace (ARGS)
 	$(CARGO) test --workspace --locked $(ARGS)
 
+.PHONY: prove-compare
+prove-compare: ## 40 pairs of arms of one binary: how often are they told apart? (about 20 minutes)
+	$(call need,$(BUILD_PACKAGES))
+	$(CARGO) build --release --locked -p peermark
+	$(BINARY) doctor compare --pairs 40
+
 .PHONY: need-test
 need-test:
 	$(call need,$(TEST_PACKAGES))

@@ -5,6 +5,8 @@
 
 mod exchange;
 mod figure;
+mod intervals;
+mod large;
 mod load;
 mod peer;
 mod stream;
@@ -12,6 +14,8 @@ mod swarm;
 
 pub use exchange::exchange;
 pub use figure::{BenchError, Figure, Hold, SCHEMA};
+pub use intervals::intervals;
+pub use large::large;
 pub use load::load;
 pub use peer::{PeerKind, serve};
 pub use swarm::{idle, swarm};

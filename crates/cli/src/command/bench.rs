@@ -38,6 +38,10 @@ enum BenchName {
     Idle,
     /// The load generator itself
     Load,
+    /// A file of 1 GiB up and down, with memory watched
+    Large,
+    /// How often the 95 % intervals hold the true percentile
+    Intervals,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -47,7 +51,8 @@ enum PeerArg {
     Bitswap,
 }
 
-const ALL: [BenchName; 4] = [BenchName::Load, BenchName::Exchange, BenchName::Swarm, BenchName::Idle];
+const ALL: [BenchName; 6] =
+    [BenchName::Load, BenchName::Exchange, BenchName::Swarm, BenchName::Idle, BenchName::Large, BenchName::Intervals];
 
 /// Runs `peermark bench ...`.
 ///
@@ -103,6 +108,8 @@ fn run_all(
             BenchName::Exchange => runtime.block_on(peermark_bench::exchange(program, scratch)),
             BenchName::Swarm => runtime.block_on(peermark_bench::swarm(program, scratch)),
             BenchName::Idle => runtime.block_on(peermark_bench::idle(program, scratch)),
+            BenchName::Large => runtime.block_on(peermark_bench::large(program, scratch)),
+            BenchName::Intervals => Ok(peermark_bench::intervals()),
             BenchName::Load => peermark_bench::load(),
         };
         for figure in figures.map_err(ExpectedError::Bench)? {

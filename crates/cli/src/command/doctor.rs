@@ -1,5 +1,7 @@
 //! `peermark doctor ...`: whether the instrument itself can be trusted on this machine.
 
+mod pairs;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ const STALL: Duration = Duration::from_secs(2);
 const COMPARISONS: u32 = 4_000;
 
 /// Share of identical arms that may be called better or worse.
-const MAX_FALSE_ALARMS: f64 = 0.05;
+pub(crate) const MAX_FALSE_ALARMS: f64 = 0.05;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorCommand {
@@ -42,6 +44,9 @@ enum DoctorSubcommand {
         /// Seed of the simulation
         #[arg(long, value_name = "SEED", default_value_t = 1)]
         seed: u64,
+        /// Compare so many pairs of arms of this very binary, three real runs an arm, instead of simulating
+        #[arg(long, value_name = "PAIRS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        pairs: Option<u32>,
     },
 }
 
@@ -52,7 +57,8 @@ enum DoctorSubcommand {
 pub(crate) fn run(command: &DoctorCommand) -> Result<ExitCode, ExpectedError> {
     let ok = match command.command {
         DoctorSubcommand::Load => load(command.format)?,
-        DoctorSubcommand::Compare { seed } => compare(Seed(seed), command.format)?,
+        DoctorSubcommand::Compare { seed, pairs: None } => compare(Seed(seed), command.format)?,
+        DoctorSubcommand::Compare { seed, pairs: Some(pairs) } => pairs::compare_runs(seed, pairs, command.format)?,
     };
     Ok(if ok { ExitCode::SUCCESS } else { Exit::ThresholdFailed.into() })
 }
