@@ -108,9 +108,9 @@ async fn pass() {
     let grown = |peak: u64| peak.saturating_sub(before) >> 20;
     let total = peak.0.load(Ordering::Relaxed);
     let said =
-        format!("{} MiB before, {} more in the upload, {} in all", before >> 20, grown(after_upload), grown(total));
+        format!("{} MiB before, {} more in the upload, {} in all\n", before >> 20, grown(after_upload), grown(total));
     assert!(total - before <= GROWTH_BYTES, "{said}");
-    writeln!(std::io::stdout(), "{said}").unwrap();
+    std::io::stdout().write_all(said.as_bytes()).unwrap();
     until("every byte is paid and counted by both sides", async || {
         let books = holder.exchange().await;
         books["paid_bytes"] == books["bytes_sent"]

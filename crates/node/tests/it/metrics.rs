@@ -71,22 +71,19 @@ async fn every_series_of_neverust_counts_what_happens() {
     let hub = net.start_with(prefixed).await;
     let far = net.join_with(&hub, prefixed).await;
     let cid = far.upload(content(200_000, 1)).await;
-    let reader = net
-        .start_with(|config| {
-            prefixed(config);
-            config.idle_timeout_ms = 200;
-        })
-        .await;
-    let before = samples(&reader).await;
+    let before = samples(&net.start_with(prefixed).await).await;
     for name in NEVERUST {
         assert!(before.contains_key(name), "{name} in {before:?}");
     }
     for name in NEVERUST.iter().filter(|name| !name.ends_with("uptime_seconds")) {
         assert_eq!(before[*name], 0.0, "{name}");
     }
-    reader.alone_with(&hub).await;
-
-    assert_eq!(reader.fetch(&cid).await.unwrap(), content(200_000, 1));
+    let reader = net
+        .alone_with(&hub, prefixed, async |reader| {
+            assert!(reader.fetch(&cid).await.unwrap() == content(200_000, 1));
+            reader.exchanged("blocks_from_discovery").await == 8
+        })
+        .await;
     let unknown = "zDvZRwzm4JtfW7EkW9DkJWi9KrDTBDuBnWuCL4M8ksggkz8ASZQW";
     reader.fetch(unknown).await.unwrap_err();
     until("all fetched blocks are stored", async || samples(&reader).await["neverust_block_count"] == 8.0).await;
