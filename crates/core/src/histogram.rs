@@ -12,6 +12,9 @@ pub const SIGNIFICANT_DIGITS: u8 = 2;
 /// Largest encoded histogram that is decoded. A full-range (u64) histogram of 2 digits encodes to less than this.
 pub const MAX_ENCODED_BYTES: usize = 128 * 1024;
 
+/// Bytes before the counts.
+const HEADER_BYTES: usize = 40;
+
 /// A mergeable histogram of non-negative integers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
@@ -169,18 +172,24 @@ impl Default for Histogram {
     }
 }
 
-/// The V2 header announces precision and range before the counts; both decide how much memory the decoder takes, so they are
-/// checked first. Layout: cookie u32, payload length u32, normalising offset u32, significant digits u32, lowest u64, highest u64,
+/// The V2 header announces precision, range and the length of the counts; all decide how much memory the decoder takes, so they
+/// are checked first. Layout: cookie u32, payload length u32, normalising offset u32, significant digits u32, lowest u64, highest u64,
 /// ratio f64, all big-endian.
 fn refuse_huge_range(bytes: &[u8]) -> Result<(), DecodeError> {
-    let Some(digits) = bytes.get(12..16) else {
-        return Err(DecodeError::Malformed { reason: "shorter than its header".into() });
-    };
-    match digits {
-        [0, 0, 0, SIGNIFICANT_DIGITS] => Ok(()),
-        [.., found] => Err(DecodeError::Precision { found: *found }),
-        [] => Err(DecodeError::Malformed { reason: "shorter than its header".into() }),
+    let short = || DecodeError::Malformed { reason: "shorter than its header".into() };
+    let number = |at: usize| -> Option<u32> { Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
+    let payload = number(4).ok_or_else(short)?;
+    let digits = number(12).ok_or_else(short)?;
+    if digits != u32::from(SIGNIFICANT_DIGITS) {
+        return Err(DecodeError::Precision { found: u8::try_from(digits).unwrap_or(u8::MAX) });
     }
+    let follows = bytes.len().checked_sub(HEADER_BYTES).ok_or_else(short)?;
+    if payload as usize != follows {
+        return Err(DecodeError::Malformed {
+            reason: format!("announces {payload} bytes of counts, {follows} follow"),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 mod exchange;
 mod fetch;
 mod link;
-mod message;
+pub(crate) mod message;
 mod session;
 mod wants;
 

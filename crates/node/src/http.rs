@@ -4,7 +4,7 @@ mod data;
 mod info;
 mod openapi;
 mod own;
-mod range;
+pub(crate) mod range;
 mod upload;
 
 use axum::Router;

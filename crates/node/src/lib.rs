@@ -17,6 +17,9 @@ pub mod content;
 pub mod dataset;
 #[cfg(feature = "server")]
 pub mod error;
+#[cfg(all(feature = "server", any(test, feature = "fuzzing")))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "server")]
 pub mod http;
 #[cfg(feature = "server")]

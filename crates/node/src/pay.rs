@@ -10,7 +10,7 @@
 //! It names payer, payee, session and sequence, so that it is worth nothing to anybody else and nothing a second time.
 
 mod link;
-mod promise;
+pub(crate) mod promise;
 
 use std::collections::HashMap;
 use std::sync::Arc;

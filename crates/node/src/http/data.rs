@@ -213,6 +213,9 @@ fn describe(headers: &mut HeaderMap, manifest: &Manifest, status: StatusCode, ra
     headers.insert(header::CONTENT_TYPE, mimetype.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    // A page among the data gets an origin of its own: with the node's it could drive the node.
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Content-Disposition"));
     let disposition = manifest.filename.as_deref().and_then(|name| text(&format!("attachment; filename=\"{name}\"")));
     if let Some(disposition) = disposition {

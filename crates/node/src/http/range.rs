@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What a Range header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// Everything: no range, or one that need not be understood.
     Whole,
     /// A part that lies within the content.
@@ -14,7 +14,7 @@ pub(super) enum Wanted {
 }
 
 /// Reads the header for content of this size.
-pub(super) fn parse(header: Option<&str>, size: u64) -> Wanted {
+pub(crate) fn parse(header: Option<&str>, size: u64) -> Wanted {
     let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Wanted::Whole };
     let Some((first, last)) = spec.split_once('-').filter(|_| !spec.contains(',')) else { return Wanted::Whole };
     let number = |text: &str| text.trim().parse::<u64>();

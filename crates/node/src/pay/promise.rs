@@ -9,59 +9,59 @@ use thiserror::Error;
 const DOMAIN: &[u8] = b"peermark/pay/1\0";
 
 /// Largest message that is read.
-pub(super) const MAX_MESSAGE_BYTES: usize = 4096;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// One message; exactly one field is set.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct PayMessage {
+pub(crate) struct PayMessage {
     /// From the payee: what a byte costs.
     #[prost(message, optional, tag = "1")]
-    pub(super) price: Option<Price>,
+    pub(crate) price: Option<Price>,
     /// From the payer.
     #[prost(message, optional, tag = "2")]
-    pub(super) promise: Option<Promise>,
+    pub(crate) promise: Option<Promise>,
     /// From the payee: the cumulative amount without which it serves no more.
     #[prost(uint64, optional, tag = "3")]
-    pub(super) need: Option<u64>,
+    pub(crate) need: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Price {
+pub(crate) struct Price {
     #[prost(uint64, tag = "1")]
-    pub(super) per_byte: u64,
+    pub(crate) per_byte: u64,
     #[prost(uint64, tag = "2")]
-    pub(super) session: u64,
+    pub(crate) session: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Promise {
+pub(crate) struct Promise {
     #[prost(bytes = "vec", tag = "1")]
-    pub(super) terms: Vec<u8>,
+    pub(crate) terms: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    pub(super) signature: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
     #[prost(bytes = "vec", tag = "3")]
-    pub(super) public_key: Vec<u8>,
+    pub(crate) public_key: Vec<u8>,
 }
 
 /// What is promised.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct PromiseTerms {
+pub(crate) struct PromiseTerms {
     #[prost(bytes = "vec", tag = "1")]
-    pub(super) payer: Vec<u8>,
+    pub(crate) payer: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    pub(super) payee: Vec<u8>,
+    pub(crate) payee: Vec<u8>,
     #[prost(uint64, tag = "3")]
-    pub(super) session: u64,
+    pub(crate) session: u64,
     #[prost(uint64, tag = "4")]
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
     /// Everything promised in this session so far, this promise included.
     #[prost(uint64, tag = "5")]
-    pub(super) cumulative: u64,
+    pub(crate) cumulative: u64,
 }
 
 /// Why a promise is worth nothing.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum InvalidPromise {
+pub(crate) enum InvalidPromise {
     #[error("malformed promise")]
     Malformed,
     #[error("promise signed by {signer}, sent by {sender}")]
@@ -73,14 +73,14 @@ pub(super) enum InvalidPromise {
 }
 
 /// Signs a promise.
-pub(super) fn sign(key: &Keypair, terms: &PromiseTerms) -> Option<Promise> {
+pub(crate) fn sign(key: &Keypair, terms: &PromiseTerms) -> Option<Promise> {
     let terms = terms.encode_to_vec();
     let signature = key.sign(&[DOMAIN, &terms].concat()).ok()?;
     Some(Promise { terms, signature, public_key: key.public().encode_protobuf() })
 }
 
 /// Verifies a promise that `sender` gave to `payee` in `session`.
-pub(super) fn verify(
+pub(crate) fn verify(
     promise: &Promise,
     sender: PeerId,
     payee: PeerId,

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http_body_util::Full;
 use peermark_core::ByteSize;
@@ -100,6 +101,23 @@ async fn name_and_type_go_into_the_manifest_and_come_back_as_headers() {
         assert_eq!(read.header(CONTENT_DISPOSITION), Some("attachment; filename=\"a note.txt\""));
         let exposed = read.header(HeaderName::from_static("access-control-expose-headers"));
         assert_eq!(exposed, Some("Content-Disposition"));
+    }
+}
+
+/// Whoever uploads says what the data is, and whoever opens it in a browser runs it there.
+#[tokio::test]
+async fn a_page_among_the_data_is_not_a_page_of_the_node() {
+    let net = Net::new();
+    let holder = net.start().await;
+    let reader = net.join(&holder).await;
+    let upload = request("POST", "/api/archivist/v1/data").header(CONTENT_TYPE, "text/html");
+    let page = "<script>fetch('/api/archivist/v1/data', { method: 'POST', body: 'x' })</script>";
+    let cid = holder.send(upload.body(Full::new(Bytes::from_static(page.as_bytes()))).unwrap()).await.text().to_owned();
+    for (peer, below) in [(&holder, ""), (&reader, "/network/stream")] {
+        let read = peer.get(&format!("/api/archivist/v1/data/{cid}{below}")).await;
+        assert_eq!((read.text(), read.header(CONTENT_TYPE)), (page, Some("text/html")));
+        assert_eq!(read.header(CONTENT_SECURITY_POLICY), Some("sandbox"));
+        assert_eq!(read.header(X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
     }
 }
 

@@ -163,10 +163,15 @@ async fn a_restart_keeps_identity_and_data_and_tells_the_network() {
     assert_eq!(holder.client().list().await.unwrap().content.len(), 1);
 
     until("the hub knows the node", async || hub.node.network().connections().routing_peers() == 1).await;
-    let reader = net.start_with(|config| config.idle_timeout_ms = 200).await;
-    reader.alone_with(&hub).await;
-    assert!(reader.fetch(&cid).await.unwrap() == content(500_000, 1));
-    assert_eq!(reader.exchanged("blocks_from_discovery").await, stored.0);
+    net.alone_with(
+        &hub,
+        |_| (),
+        async |reader| {
+            assert!(reader.fetch(&cid).await.unwrap() == content(500_000, 1));
+            reader.exchanged("blocks_from_discovery").await == stored.0
+        },
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -224,9 +229,13 @@ async fn a_tree_that_was_not_removed_stays_announced() {
     // Only now is there somebody to announce it to.
     let hub = net.join(&holder).await;
     let (tree, digest) = parse_cid(&tree).unwrap();
-    let reader = net.start_with(|config| config.idle_timeout_ms = 200).await;
-    reader.alone_with(&hub).await;
-    let bytes = reader.node.exchange().fetch(tree, &Session::new(digest), soon()).await.unwrap();
-    assert_eq!(bytes.len(), 65);
-    assert_eq!(reader.exchanged("blocks_from_discovery").await, 1);
+    net.alone_with(
+        &hub,
+        |_| (),
+        async |reader| {
+            let fetched = reader.node.exchange().fetch(tree, &Session::new(digest), soon()).await;
+            fetched.is_ok_and(|bytes| bytes.len() == 65) && reader.exchanged("blocks_from_discovery").await == 1
+        },
+    )
+    .await;
 }

@@ -21,6 +21,9 @@ use crate::wait::until;
 /// Provider records in these networks of a few nodes.
 const REPLICATION: u32 = 3;
 
+/// Nodes that try to act while they are connected to one peer alone.
+const LONELY_ATTEMPTS: usize = 10;
+
 static NETWORKS: AtomicU32 = AtomicU32::new(0);
 
 /// A network of its own.
@@ -81,6 +84,29 @@ impl Net {
         let routing = |peer: &Peer| peer.node.network().connections().routing_peers();
         until("both know each other", async || routing(&joined) > 0 && routing(hub) > known).await;
         joined
+    }
+
+    /// Lets a new node act while it is connected to `hub` alone, so that only the DHT leads it to others. The upkeep of the DHT may
+    /// connect it to others at any moment: `act` says whether it went as it should, and where not, another node tries.
+    pub(crate) async fn alone_with(
+        &self,
+        hub: &Peer,
+        change: impl Fn(&mut NodeConfig),
+        act: impl AsyncFn(&Peer) -> bool,
+    ) -> Peer {
+        for _ in 0..LONELY_ATTEMPTS {
+            let peer = self
+                .start_with(|config| {
+                    config.idle_timeout_ms = 200;
+                    change(config);
+                })
+                .await;
+            peer.alone_with(hub).await;
+            if act(&peer).await {
+                return peer;
+            }
+        }
+        panic!("it went as it should with none of {LONELY_ATTEMPTS} nodes");
     }
 }
 
@@ -170,9 +196,8 @@ impl Peer {
         self.client().connect_peer(&other.id().to_string(), &[address]).await.unwrap();
     }
 
-    /// Connects to another node for good, and waits until every connection that the DHT opened on the way is closed. Needs a
-    /// short idle timeout.
-    pub(crate) async fn alone_with(&self, other: &Self) {
+    /// Connects to another node for good, and waits until every connection that the DHT opened on the way is closed.
+    async fn alone_with(&self, other: &Self) {
         self.connect(other).await;
         until("only the connection that was asked for is left, and the routing table has a peer", async || {
             let connections = self.node.network().connections();

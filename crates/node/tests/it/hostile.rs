@@ -2,6 +2,7 @@
 
 use futures::{AsyncWriteExt, StreamExt};
 use peermark_node::content::{BLOCK_CODEC, block_cid, parse_cid};
+use tokio::sync::mpsc::{Sender, channel};
 
 use crate::fleet::{Net, Peer, content};
 use crate::intruder::{BITSWAP, Entry, Intruder, Message, closed_by_the_node, frame, in_time, push, read};
@@ -25,6 +26,16 @@ async fn unimpressed(net: &Net, node: &Peer) {
 /// Says that it has everything, and sends the same wrong bytes for whatever is wanted.
 fn corrupt(entry: &Entry) -> Vec<u8> {
     frame(&if entry.want_type == 0 { Message::block(b"something else") } else { Message::have(&entry.cid) })
+}
+
+/// Says that it has everything, and sends nothing. Tells that it was asked for a block.
+fn promise_nothing_else(entry: &Entry, asked: &Sender<()>) -> Vec<u8> {
+    if entry.want_type == 1 {
+        return frame(&Message::have(&entry.cid));
+    }
+    // Once is enough.
+    let _ = asked.try_send(());
+    Vec::new()
 }
 
 #[tokio::test]
@@ -53,13 +64,14 @@ async fn a_liar_cannot_keep_a_node_from_the_truth() {
     let hub = net.start().await;
     let holder = net.join(&hub).await;
     let cid = holder.upload(content(1_000_000, 1)).await;
-    let node = net.start_with(|config| config.idle_timeout_ms = 200).await;
-    node.alone_with(&hub).await;
-    let mut liar = Intruder::connect(&node).await;
-    liar.answer(corrupt).await;
-    assert!(node.fetch(&cid).await.unwrap() == content(1_000_000, 1));
-    assert!(node.exchanged("wrong_blocks").await > 0, "the liar was asked first");
-    assert_eq!(node.exchanged("blocks_received").await, holder.stored().await.0);
+    let ask_the_liar_first = async |node: &Peer| {
+        let mut liar = Intruder::connect(node).await;
+        liar.answer(corrupt).await;
+        assert!(node.fetch(&cid).await.unwrap() == content(1_000_000, 1));
+        assert_eq!(node.exchanged("blocks_received").await, holder.stored().await.0);
+        node.exchanged("wrong_blocks").await > 0
+    };
+    net.alone_with(&hub, |_| (), ask_the_liar_first).await;
 }
 
 #[tokio::test]
@@ -176,11 +188,13 @@ async fn a_peer_that_promises_and_is_silent_costs_the_deadline_and_no_more() {
     let net = Net::new();
     let node = net.start_with(|config| config.block_timeout_ms = 300).await;
     let mut silent = Intruder::connect(&node).await;
-    silent.answer(|entry| if entry.want_type == 0 { Vec::new() } else { frame(&Message::have(&entry.cid)) }).await;
+    let (asked, mut was_asked) = channel(1);
+    silent.answer(move |entry| promise_nothing_else(entry, &asked)).await;
     node.get(&format!("/api/archivist/v1/data/{HELLO}/network/stream")).await.problem(504, "deadline");
     node.get(&format!("/api/archivist/v1/data/{HELLO}/network/manifest")).await.problem(504, "deadline");
     node.post(&format!("/api/archivist/v1/data/{HELLO}/network"), "").await.problem(504, "deadline");
     node.get(&format!("/api/v1/blocks/{HELLO}?from={}", silent.id())).await.problem(504, "deadline");
+    was_asked.try_recv().unwrap();
     silent.die();
     unimpressed(&net, &node).await;
 }
@@ -192,11 +206,14 @@ async fn a_silent_peer_is_given_up_for_one_that_answers() {
     let hub = net.start().await;
     let holder = net.join(&hub).await;
     let cid = holder.upload("hello world").await;
-    let node = net.start_with(|config| config.idle_timeout_ms = 200).await;
-    node.alone_with(&hub).await;
-    let mut silent = Intruder::connect(&node).await;
-    silent.answer(|entry| if entry.want_type == 0 { Vec::new() } else { frame(&Message::have(&entry.cid)) }).await;
-    assert!(node.fetch(&cid).await.unwrap() == b"hello world");
+    let ask_the_silent_first = async |node: &Peer| {
+        let mut silent = Intruder::connect(node).await;
+        let (asked, mut was_asked) = channel(1);
+        silent.answer(move |entry| promise_nothing_else(entry, &asked)).await;
+        assert!(node.fetch(&cid).await.unwrap() == b"hello world");
+        was_asked.try_recv().is_ok()
+    };
+    net.alone_with(&hub, |_| (), ask_the_silent_first).await;
 }
 
 #[tokio::test]
@@ -205,26 +222,30 @@ async fn a_peer_that_dies_in_the_middle_of_a_block_is_replaced() {
     let hub = net.start().await;
     let holder = net.join(&hub).await;
     let cid = holder.upload(content(1_000_000, 1)).await;
-    let node = net.start_with(|config| config.idle_timeout_ms = 200).await;
-    node.alone_with(&hub).await;
-    let mut dying = Intruder::connect(&node).await;
-    let (begun, mut half_sent) = tokio::sync::mpsc::channel(1);
-    dying
-        .answer(move |entry| {
-            if entry.want_type == 1 {
-                return frame(&Message::have(&entry.cid));
-            }
-            // Once is enough.
-            let _ = begun.try_send(());
-            frame(&Message::block(&[7; 50_000]))[..25_000].to_vec()
-        })
-        .await;
-    let death = async {
-        half_sent.recv().await.unwrap();
-        dying.die();
+    let begin_with_the_dying = async |node: &Peer| {
+        let mut dying = Intruder::connect(node).await;
+        let id = dying.id();
+        let (begun, mut half_sent) = channel(1);
+        dying
+            .answer(move |entry| {
+                if entry.want_type == 1 {
+                    return frame(&Message::have(&entry.cid));
+                }
+                // Once is enough.
+                let _ = begun.try_send(());
+                frame(&Message::block(&[7; 50_000]))[..25_000].to_vec()
+            })
+            .await;
+        let death = tokio::spawn(async move {
+            half_sent.recv().await;
+            dying.die();
+        });
+        assert!(node.fetch(&cid).await.unwrap() == content(1_000_000, 1));
+        if !death.is_finished() {
+            return false;
+        }
+        node.get(&format!("/api/v1/blocks/{HELLO}?from={id}")).await.problem(502, "connection_lost");
+        true
     };
-    let (fetched, ()) = tokio::join!(node.fetch(&cid), death);
-    assert!(fetched.unwrap() == content(1_000_000, 1));
-    let directed = node.get(&format!("/api/v1/blocks/{HELLO}?from={}", dying.id())).await;
-    directed.problem(502, "connection_lost");
+    net.alone_with(&hub, |_| (), begin_with_the_dying).await;
 }

@@ -1,5 +1,6 @@
 //! Files larger than a node's caches pass through it without staying in its memory.
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::Arc;
@@ -107,8 +108,9 @@ async fn pass() {
     let grown = |peak: u64| peak.saturating_sub(before) >> 20;
     let total = peak.0.load(Ordering::Relaxed);
     let said =
-        format!("{} MiB before, {} more in the upload, {} in all", before >> 20, grown(after_upload), grown(total));
+        format!("{} MiB before, {} more in the upload, {} in all\n", before >> 20, grown(after_upload), grown(total));
     assert!(total - before <= GROWTH_BYTES, "{said}");
+    std::io::stdout().write_all(said.as_bytes()).unwrap();
     until("every byte is paid and counted by both sides", async || {
         let books = holder.exchange().await;
         books["paid_bytes"] == books["bytes_sent"]
