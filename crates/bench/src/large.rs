@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use peermark_core::{Clock, Seed};
 use peermark_lab::launch::{Blueprint, Lease};
 use peermark_lab::run::BareNetwork;
@@ -51,7 +50,7 @@ async fn measure(network: &BareNetwork) -> Result<Vec<Figure>, BenchError> {
     let payload = Payload { seed: Seed(1), id: 0, size: FILE_BYTES };
     let clock = MonotonicClock::new();
     let started = clock.now_ns();
-    let upload = Upload::new(RequestBody::chunks(FILE_BYTES, payload.chunks().map(Bytes::from)));
+    let upload = Upload::new(RequestBody::chunks(FILE_BYTES, payload.chunks()));
     let cid = clients[0].upload(upload).await.map_err(|error| BenchError::subject("uploading 1 GiB", error))?;
     let uploaded = clock.now_ns();
     let mut verifier = payload.verifier();
