@@ -43,6 +43,7 @@ pub(crate) fn router(state: NodeState) -> Router {
 
 /// The routes that every Archivist and Codex node has. `flavour` is the key that `debug/info` puts the version under.
 fn official(flavour: &'static str) -> Router<NodeState> {
+    let debug_info = move |State(state): State<NodeState>| async move { info::debug_info(&state, flavour) };
     Router::new()
         .route("/data", get(data::list).post(upload::upload))
         .route("/data/{cid}", get(data::local).delete(data::delete))
@@ -54,10 +55,7 @@ fn official(flavour: &'static str) -> Router<NodeState> {
         .route("/peerid", get(info::peer_id))
         .route("/spr", get(info::spr))
         .route("/connect/{peer_id}", get(info::connect))
-        .route(
-            "/debug/info",
-            get(move |State(state): State<NodeState>| async move { info::debug_info(&state, flavour) }),
-        )
+        .route("/debug/info", get(debug_info))
 }
 
 /// Longest text of a refusal that is handed on.
