@@ -6,7 +6,7 @@ use peermark_judge::coverage::{Process, simulate};
 use crate::{Figure, Hold};
 
 /// Simulated series per cell.
-const REPLICATIONS: u32 = 1000;
+const REPLICATIONS: u32 = 3000;
 
 /// Values per series.
 const SIZES: [u64; 2] = [3_000, 10_000];
@@ -17,7 +17,7 @@ pub fn intervals() -> Vec<Figure> {
     let queues = [Process::Queue { load: 0.5 }, Process::Queue { load: 0.8 }];
     let mut iid = figure("intervals.iid_coverage", &independent, Hold::AtLeast(0.93));
     iid.ok = Some(iid.spread.0 >= 0.93 && iid.spread.1 <= 0.975);
-    iid.reference = "nominal 95 %; holds between 93 % and 97 % (one standard error of a cell is 0.7 %)".into();
+    iid.reference = "nominal 95 %; holds between 93 % and 97 % (one standard error of a cell is 0.4 %)".into();
     let mut queue = figure("intervals.queue_coverage", &queues, Hold::AtLeast(0.90));
     queue.reference = "M/M/1 sojourn times at load 0.5 and 0.8; nominal 95 %, or n/a where it cannot be had".into();
     vec![iid, queue]

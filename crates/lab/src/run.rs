@@ -149,8 +149,7 @@ pub async fn run(
 ) -> Result<(RunResult, Files), RunError> {
     options.scenario.check()?;
     let clock = Arc::new(MonotonicClock::new());
-    let directory = options.out.join(&options.run_id);
-    record::create_run_directory(&directory, &options)?;
+    let directory = record::create_run_directory(&options.out.join(&options.run_id), &options)?;
     let (seq, event_clock) = (AtomicU64::new(0), clock.clone());
     let show: Show = Arc::new(move |kind| {
         on_event(Event { seq: seq.fetch_add(1, Ordering::Relaxed), at_ns: event_clock.now_ns(), kind });

@@ -1,6 +1,6 @@
 //! `peermark up`: the main job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,10 +197,16 @@ fn print(result: &RunResult, files: &Files, format: Format) -> Result<(), Expect
         Format::Json => serde_json::to_string_pretty(result).unwrap_or_default(),
         Format::Text => {
             let (width, colour) = output::stdout_shape();
-            report::summary(result, &[&files.report, &files.result], width, colour)
+            report::summary(result, &[&shown(&files.report), &shown(&files.result)], width, colour)
         }
     };
     output::data(text.trim_end()).map_err(ExpectedError::Output)
+}
+
+/// A path as people look for it: from where they stand, where it lies below.
+fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok().map(PathBuf::from)).unwrap_or_else(|| path.to_owned())
 }
 
 /// The first signal ends the run in order, the second at once: the nodes notice that their controller is gone.

@@ -66,8 +66,8 @@ impl RecordError {
     }
 }
 
-/// Makes the run's directory with the scenario as it will be run.
-pub(super) fn create_run_directory(directory: &Path, options: &RunOptions) -> Result<(), RecordError> {
+/// Makes the run's directory with the scenario as it will be run. Returns its absolute path: nodes run in directories of their own.
+pub(super) fn create_run_directory(directory: &Path, options: &RunOptions) -> Result<PathBuf, RecordError> {
     if directory.exists() {
         return Err(RecordError::Exists { path: directory.to_owned() });
     }
@@ -75,7 +75,8 @@ pub(super) fn create_run_directory(directory: &Path, options: &RunOptions) -> Re
     let resolved = Scenario { seed: Some(options.seed), ..options.scenario.clone() };
     let path = directory.join("scenario.toml");
     let text = toml::to_string_pretty(&resolved).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-    std::fs::write(&path, text.map_err(RecordError::writing(&path))?).map_err(RecordError::writing(&path))
+    std::fs::write(&path, text.map_err(RecordError::writing(&path))?).map_err(RecordError::writing(&path))?;
+    directory.canonicalize().map_err(RecordError::writing(directory))
 }
 
 /// The run's entry in the history.
