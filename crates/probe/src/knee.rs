@@ -7,7 +7,7 @@
 //!
 //! A rate is not kept up with when less than 95 % of it is completed (less the square root of the count, by which a queue in steady
 //! state may have grown by chance), when more than 1 % of the operations fail, or when the 90th percentile of latency exceeds both
-//! five times the one without queueing (at least 20 ms, at most a quarter of the deadline).
+//! eight times the one without queueing (at least 20 ms, at most a quarter of the deadline).
 
 mod search;
 
