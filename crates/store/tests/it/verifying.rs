@@ -38,7 +38,7 @@ async fn every_kind_of_damage_is_named() {
         ("UPDATE hist SET blob = x'1c849303'", "hist series=1 t0_ns=0 outcome=\"ok\": malformed histogram"),
         (
             "UPDATE hist SET blob = CAST(blob || x'00' AS BLOB)",
-            "hist series=1 t0_ns=0 outcome=\"ok\": histogram encoding is not",
+            "hist series=1 t0_ns=0 outcome=\"ok\": malformed histogram: announces",
         ),
         ("UPDATE hist SET count = 7", "hist series=1 t0_ns=0 outcome=\"ok\": histogram count: expected=7, found=99"),
         ("UPDATE hist SET outcome = 'gremlins'", "hist series=1 t0_ns=0 outcome=\"gremlins\": unknown outcome"),
