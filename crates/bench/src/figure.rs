@@ -119,7 +119,7 @@ impl Figure {
 }
 
 impl Hold {
-    fn holds(self, value: f64) -> Option<bool> {
+    pub(crate) fn holds(self, value: f64) -> Option<bool> {
         match self {
             Self::AtLeast(limit) => Some(value >= limit),
             Self::AtMost(limit) => Some(value <= limit),

@@ -40,15 +40,7 @@ fn figure(name: &'static str, processes: &[Process], hold: Hold) -> Figure {
     let lowest = cells.iter().copied().fold(f64::INFINITY, f64::min);
     let mut figure = Figure::of_values(name, "ratio", &cells, hold);
     figure.value = lowest;
-    figure.ok = hold_of(hold, lowest);
+    figure.ok = hold.holds(lowest);
     figure.notes = notes;
     figure
-}
-
-fn hold_of(hold: Hold, value: f64) -> Option<bool> {
-    match hold {
-        Hold::AtLeast(limit) => Some(value >= limit),
-        Hold::AtMost(limit) => Some(value <= limit),
-        Hold::None => None,
-    }
 }
