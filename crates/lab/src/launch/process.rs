@@ -113,6 +113,16 @@ impl NodeProcess {
     }
 }
 
+/// A node that is dropped while it runs (a start that is given up) takes its whole group with it: killing a guard alone would leave
+/// the program that it runs.
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        if !self.detached && self.ended().is_none() {
+            kill_group(self.pid);
+        }
+    }
+}
+
 fn ignore_gone(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::InvalidInput { Ok(()) } else { Err(error) }
 }
