@@ -34,6 +34,8 @@ pub enum FailureClass {
     Protocol,
     /// The process of the node had ended.
     NodeDown,
+    /// Given up by the observer before it ended, because nothing depended on it any more.
+    Abandoned,
 }
 
 /// Who has to mend a failure.
@@ -68,7 +70,7 @@ pub enum Outcome {
 
 impl FailureClass {
     /// Every class, in declaration order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Timeout,
         Self::NotSent,
         Self::ConnectFailed,
@@ -82,6 +84,7 @@ impl FailureClass {
         Self::Unpaid,
         Self::Protocol,
         Self::NodeDown,
+        Self::Abandoned,
     ];
 
     /// The name under which the class is stored and printed.
@@ -100,6 +103,7 @@ impl FailureClass {
             Self::Unpaid => "unpaid",
             Self::Protocol => "protocol",
             Self::NodeDown => "node_down",
+            Self::Abandoned => "abandoned",
         }
     }
 
