@@ -6,6 +6,7 @@
 //! why in words, never a number.
 
 pub mod absent;
+pub mod change;
 pub mod compare;
 pub mod coverage;
 mod dispersion;
@@ -17,6 +18,7 @@ mod special;
 pub mod threshold;
 
 pub use absent::Absent;
+pub use change::{Change, change};
 pub use compare::{Finding, MetricRuns, Verdict, compare};
 pub use proportion::{Interval, Proportion};
 pub use quantile::{Estimate, Latencies, Quantile};
