@@ -12,4 +12,4 @@ mod server;
 pub use bind::{BindError, check_bind};
 pub use guard::{Guard, guard};
 pub use problem::Problem;
-pub use server::Server;
+pub use server::{Bound, Server};

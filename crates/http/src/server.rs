@@ -24,20 +24,24 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
-impl Server {
-    /// Binds and serves, behind a [`Guard`]. Port 0 takes a free one.
-    ///
-    /// # Errors
-    /// [`BindError`] when the address is open to strangers or the system refuses it.
-    pub async fn start(
-        address: SocketAddr,
-        router: Router,
-        token: Option<Arc<str>>,
-        allow_anonymous: bool,
-    ) -> Result<Self, BindError> {
-        check_bind(address, token.is_some(), allow_anonymous)?;
-        let listener = TcpListener::bind(address).await.map_err(|source| BindError::Io { address, source })?;
-        let address = listener.local_addr().map_err(|source| BindError::Io { address, source })?;
+/// A listener that is bound and does not answer yet: who connects waits until it is served. For servers that have to say where
+/// they listen before they do.
+#[derive(Debug)]
+pub struct Bound {
+    address: SocketAddr,
+    listener: TcpListener,
+    token: Option<Arc<str>>,
+}
+
+impl Bound {
+    /// Where it will listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to answer, behind a [`Guard`].
+    pub fn serve(self, router: Router) -> Server {
+        let Self { address, listener, token } = self;
         let router = router.layer(from_fn_with_state(Guard::new(address, token), guard));
         let (stop, mut stopped) = watch::channel(false);
         let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
@@ -47,7 +51,33 @@ impl Server {
                 tracing::error!(%error, "HTTP server ended");
             }
         });
-        Ok(Self { address, stop, task })
+        Server { address, stop, task }
+    }
+}
+
+impl Server {
+    /// Binds without serving. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`BindError`] when the address is open to strangers or the system refuses it.
+    pub async fn bind(address: SocketAddr, token: Option<Arc<str>>, allow_anonymous: bool) -> Result<Bound, BindError> {
+        check_bind(address, token.is_some(), allow_anonymous)?;
+        let listener = TcpListener::bind(address).await.map_err(|source| BindError::Io { address, source })?;
+        let address = listener.local_addr().map_err(|source| BindError::Io { address, source })?;
+        Ok(Bound { address, listener, token })
+    }
+
+    /// Binds and serves, behind a [`Guard`]. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub async fn start(
+        address: SocketAddr,
+        router: Router,
+        token: Option<Arc<str>>,
+        allow_anonymous: bool,
+    ) -> Result<Self, BindError> {
+        Ok(Self::bind(address, token, allow_anonymous).await?.serve(router))
     }
 
     /// Where it listens.
