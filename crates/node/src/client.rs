@@ -14,6 +14,7 @@
 
 mod api;
 mod body;
+mod call;
 mod discover;
 mod endpoint;
 mod error;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use body::RequestBody;
+pub use call::{Answer, Call};
 pub use endpoint::Endpoint;
 pub use error::ClientError;
 pub use exchange::{ByteSink, ResponseHead};

@@ -283,3 +283,38 @@ async fn reads_the_documents_of_different_nodes() {
     assert_eq!(list.content[0].manifest.as_ref().unwrap().dataset_size, Some(5));
     assert!(matches!(client.list().await.unwrap_err(), ClientError::Json { .. }));
 }
+
+fn call<'a>(method: http::Method, path: &'a str, body: &'static str) -> Call<'a> {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-asked-by", http::HeaderValue::from_static("a,b"));
+    let timeout = Duration::from_secs(5);
+    Call { method, path, headers, body: Bytes::from_static(body.as_bytes()), max_answer_bytes: 16, timeout }
+}
+
+#[tokio::test]
+async fn any_path_may_be_called_and_any_status_is_an_answer() {
+    let (url, served) = serve(vec![status("500 Internal Server Error", "{}"), ok("")]).await;
+    // The base path of the storage API has no part in it.
+    let client = client(&format!("{url}/some/base"));
+    let answer = client.call(call(http::Method::POST, "/provide", "{}")).await.unwrap();
+    assert_eq!(answer, Answer { status: 500, body: b"{}".to_vec() });
+    let answer = client.call(call(http::Method::GET, "/readiness", "")).await.unwrap();
+    assert_eq!(answer, Answer { status: 200, body: Vec::new() });
+    let requests = served.await.unwrap();
+    assert!(requests[0].starts_with("0 ") && requests[1].starts_with("0 "), "one connection: {requests:?}");
+    assert!(requests[0].contains("POST /provide HTTP/1.1") && requests[0].ends_with("\r\n\r\n{}"), "{requests:?}");
+    assert!(requests[0].contains("x-asked-by: a,b\r\n"), "{requests:?}");
+    assert!(requests[1].contains("GET /readiness HTTP/1.1") && !requests[1].contains("content-length"), "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_call_has_its_own_bounds() {
+    let (url, _served) = serve(vec![ok("seventeen letters")]).await;
+    let error = client(&url).call(call(http::Method::GET, "/", "")).await.unwrap_err();
+    assert!(matches!(error, ClientError::BodyTooLarge { limit: 16 }), "{error:?}");
+
+    let (url, _served) = serve(vec![Reply::Silence]).await;
+    let timeout = Duration::from_millis(20);
+    let error = client(&url).call(Call { timeout, ..call(http::Method::GET, "/", "") }).await.unwrap_err();
+    assert!(matches!(error, ClientError::Timeout { after } if after == timeout), "{error:?}");
+}
