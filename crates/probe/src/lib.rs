@@ -2,7 +2,7 @@
 //!
 //! There is one engine: a [`schedule`] says when operations are wanted, the [`executor`] starts each at that moment whatever became
 //! of the others, and the [`recorder`] keeps what happened. What an operation *is*, a [`driver::Driver`] says, which does one thing:
-//! this task until this deadline, and its outcome. Schedules of other kinds (cron, rounds) and other drivers join here; there is
+//! this task until this deadline, and its outcome. Schedules of other kinds (cron) and other drivers join here; there is
 //! no second scheduler, retry loop or history.
 //!
 //! Contracts that every part keeps:

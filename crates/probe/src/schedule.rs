@@ -77,6 +77,12 @@ pub enum Schedule {
         /// How many bursts.
         rounds: NonZeroU32,
     },
+    /// One operation at a time, without end. The next is wanted `every` after the one before was, or when that one ends if it takes
+    /// longer: rounds that are short do not drift, and long ones do not pile up.
+    Rounds {
+        /// From one round to the next.
+        every: Duration,
+    },
 }
 
 impl Schedule {
@@ -84,7 +90,7 @@ impl Schedule {
     pub fn rate(&self) -> Option<Rate> {
         match self {
             Self::Poisson { rate } | Self::Uniform { rate } => Some(*rate),
-            Self::Closed { .. } | Self::Bursts { .. } => None,
+            Self::Closed { .. } | Self::Bursts { .. } | Self::Rounds { .. } => None,
         }
     }
 
@@ -103,6 +109,11 @@ pub enum Arrival {
     WhenFewerThan {
         /// The bound.
         concurrency: u32,
+    },
+    /// An operation when none is in flight and the one before was wanted at least `every_ns` ago. The first one at once.
+    WhenIdle {
+        /// Nanoseconds from one to the next.
+        every_ns: u64,
     },
     /// Nothing more.
     End,
@@ -141,6 +152,9 @@ impl Arrivals for PlannedArrivals {
                     return Arrival::End;
                 }
                 Arrival::At(u64::try_from(every.as_nanos()).unwrap_or(u64::MAX).saturating_mul(round))
+            }
+            Schedule::Rounds { every } => {
+                Arrival::WhenIdle { every_ns: u64::try_from(every.as_nanos()).unwrap_or(u64::MAX) }
             }
         }
     }

@@ -37,6 +37,10 @@ pub(super) struct Dispatcher<'a, P> {
     /// The same moment on the runtime's clock: deadlines are moments of ours, the runtime's timers know only its own.
     began: Instant,
     last_deadline_ns: MonotonicNs,
+    /// When the latest operation was wanted; `None` before the first.
+    last_intended_ns: Option<MonotonicNs>,
+    /// When the latest operation ended.
+    last_end_ns: MonotonicNs,
     watch_ns: MonotonicNs,
     watches: u64,
     execution: Execution,
@@ -63,6 +67,8 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
             began_ns,
             began,
             last_deadline_ns: began_ns,
+            last_intended_ns: None,
+            last_end_ns: began_ns,
             watch_ns: began_ns + WATCH_NS,
             watches: 0,
             execution,
@@ -118,6 +124,10 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
                     let is_free = self.running.len() < concurrency as usize;
                     if is_free { now_ns } else { u64::MAX }
                 }
+                Arrival::WhenIdle { every_ns } => {
+                    self.collect()?;
+                    self.idle_due_ns(every_ns)
+                }
                 Arrival::End => return Ok(None),
             };
             if due_ns < end_ns && due_ns <= now_ns {
@@ -128,6 +138,15 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
                 return Ok(None);
             }
             now_ns = self.wait(due_ns.min(end_ns)).await?;
+        }
+    }
+
+    /// When the next operation of those that come one at a time is due, as far as that is known.
+    fn idle_due_ns(&self, every_ns: u64) -> MonotonicNs {
+        match self.last_intended_ns {
+            _ if !self.running.is_empty() => u64::MAX,
+            None => self.began_ns,
+            Some(last_ns) => last_ns.saturating_add(every_ns).max(self.last_end_ns),
         }
     }
 
@@ -158,6 +177,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
         match arrival {
             Arrival::At(offset) => self.began_ns.saturating_add(offset) <= self.clock.now_ns(),
             Arrival::WhenFewerThan { concurrency } => self.running.len() < concurrency as usize,
+            Arrival::WhenIdle { every_ns } => self.idle_due_ns(every_ns) <= self.clock.now_ns(),
             Arrival::End => false,
         }
     }
@@ -174,6 +194,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
         let deadline = self.began + Duration::from_nanos(deadline_ns.saturating_sub(self.began_ns));
         let planned = Planned { lane: prepared.lane, trace: prepared.trace, intended_ns, deadline_ns, deadline };
         self.execution.arrivals += 1;
+        self.last_intended_ns = Some(intended_ns);
         if self.running.len() >= self.engine.limits.max_in_flight {
             self.collect()?;
         }
@@ -230,6 +251,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
 
     fn record(&mut self, ended: Ended) -> Result<(), ExecuteError> {
         self.execution.panicked += u64::from(ended.panicked);
+        self.last_end_ns = self.last_end_ns.max(ended.finished.ended_ns);
         Ok(self.engine.recorder.record(&ended.finished)?)
     }
 

@@ -194,3 +194,64 @@ async fn an_open_loop_sees_the_stall_that_a_closed_loop_omits() {
     .await;
     assert!(record.latency_quantile(0.99).unwrap() < 3 * MS, "one operation saw it");
 }
+
+/// Real starts of rounds, each taking so many milliseconds, 100 ms apart where they can be, and the record.
+async fn rounds_that_take(ms: &'static [u64]) -> (Vec<u64>, LaneRecord) {
+    let starts = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let began = Instant::now();
+    let counted = Limits { duration: None, operations: Some(ms.len() as u64), ..limits(0) };
+    let (execution, record) = run(Schedule::Rounds { every: Duration::from_millis(100) }, counted, |number| {
+        starts.lock().unwrap().push(began.elapsed().as_millis() as u64);
+        takes(Duration::from_millis(ms[number as usize]))
+    })
+    .await;
+    assert_eq!((execution.arrivals, execution.refused), (ms.len() as u64, 0));
+    let starts = starts.lock().unwrap().clone();
+    (starts, record)
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_rounds_start_on_the_beat() {
+    let (starts, record) = rounds_that_take(&[10, 99, 0, 30, 10]).await;
+    assert_eq!(starts, [0, 100, 200, 300, 400]);
+    assert_eq!((record.ok, record.slip.max()), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_round_is_followed_at_once_and_never_overlapped() {
+    let (starts, record) = rounds_that_take(&[10, 250, 10, 10]).await;
+    // The second ends at 350: the third starts then, and the beat counts from there.
+    assert_eq!(starts, [0, 100, 350, 450]);
+    assert_eq!(record.latency.max() / MS / 10, 25, "a round does not wait in a queue: no slip is added to its latency");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_never_ends_gives_way_at_its_deadline() {
+    let counted = Limits { duration: None, operations: Some(2), ..limits(0) };
+    let began = Instant::now();
+    let hangs_first = |number| async move {
+        if number == 0 { std::future::pending().await } else { takes(Duration::from_millis(1)).await }
+    };
+    let (_, record) = run(Schedule::Rounds { every: Duration::from_millis(100) }, counted, hangs_first).await;
+    assert_eq!((record.ok, record.failed), (1, [((FailureClass::Timeout, Culprit::Peer), 1)].into()));
+    assert!((5_000..5_010).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rounds_go_on_until_a_stop() {
+    let stop = CancellationToken::new();
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            sleep(Duration::from_millis(1_050)).await;
+            stop.cancel();
+        }
+    });
+    let endless = Limits { duration: None, operations: None, ..limits(0) };
+    let driver = Calls { call: |_| takes(Duration::from_millis(10)), left: u64::MAX };
+    let schedule = Schedule::Rounds { every: Duration::from_millis(100) };
+    let (execution, record) = run_until(schedule, endless, &stop, driver).await;
+    assert!(execution.stopped);
+    assert_eq!((record.ok, execution.cut_off), (execution.arrivals, 0));
+    assert!((11..=14).contains(&record.ok), "{}", record.ok);
+}
