@@ -8,7 +8,7 @@ use crate::repository::{assert_none, line_starting_with, manifest_of, packages, 
 const LEVELS: &[&[&str]] = &[
     &["peermark-core"],
     &["peermark-judge", "peermark-http"],
-    &["peermark-node", "peermark-ledger", "peermark-store"],
+    &["peermark-node", "peermark-ledger", "peermark-store", "peermark-page"],
     &["peermark-probe"],
     &["peermark-monitor", "peermark-dht", "peermark-attest"],
     &["peermark-lab", "peermark-web"],
