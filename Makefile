@@ -19,8 +19,9 @@ CARGO_DENY_VERSION := 0.20.2
 # libc6-dev  the C library's headers, for the same four.
 BUILD_PACKAGES := gcc libc6-dev
 
-# git        the tests over the repository itself ask git which files belong to it.
-TEST_PACKAGES := $(BUILD_PACKAGES) git
+# git         the tests over the repository itself ask git which files belong to it.
+# postgresql  tests start servers of their own on free ports, as another user where they run as root; the system's is not touched.
+TEST_PACKAGES := $(BUILD_PACKAGES) git postgresql
 
 # binutils   strip and readelf.
 # tar, gzip  the archive.
@@ -29,6 +30,7 @@ DIST_PACKAGES := $(BUILD_PACKAGES) binutils tar gzip
 probe.gcc := command -v $(CC)
 probe.libc6-dev := echo '\#include <stdlib.h>' | $(CC) -fsyntax-only -x c -
 probe.git := command -v git
+probe.postgresql := { command -v initdb && command -v postgres || ls /usr/lib/postgresql/*/bin/initdb; } && command -v psql
 probe.binutils := command -v strip && command -v readelf
 probe.tar := command -v tar
 probe.gzip := command -v gzip

@@ -3,5 +3,8 @@
 //! `tests/tidy` holds the rules that are about the repository itself.
 
 pub mod fake_clock;
+pub mod postgres;
+pub mod wellformed;
 
 pub use fake_clock::FakeClock;
+pub use postgres::Postgres;
