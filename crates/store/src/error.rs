@@ -6,6 +6,7 @@ use thiserror::Error;
 
 pub use row::{RowError, RowKey};
 
+use crate::dht::NodeId;
 use crate::run::RunState;
 use crate::series::SeriesId;
 
@@ -111,13 +112,49 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
-    /// A number beyond the database's signed 64 bits.
-    #[error("{what} does not fit: {value} is above {}", i64::MAX)]
+    /// A number beyond what its column takes.
+    #[error("{what} does not fit: {value} is above {limit}")]
     DoesNotFit {
         /// Which number.
         what: &'static str,
         /// The number.
         value: u64,
+        /// The highest that fits.
+        limit: i64,
+    },
+    /// A port that parsec's schema cannot hold; nothing was asked of the database.
+    #[error("{what} {port} is above {}: parsec's schema holds ports as SMALLINT", crate::dht::MAX_PORT)]
+    PortTooHigh {
+        /// Which port.
+        what: &'static str,
+        /// The port.
+        port: u16,
+    },
+    /// No server has this row.
+    #[error("no server {} in the database", node.0)]
+    NoSuchNode {
+        /// Its id.
+        node: NodeId,
+    },
+    /// A round without a name could not be told from one that was written before.
+    #[error("a round has no name")]
+    NamelessRound,
+    /// The round is of a scheduler that is not, or no longer, in the database.
+    #[error("round {batch:?} is of a scheduler that is not in the database")]
+    DanglingRound {
+        /// Name of the round.
+        batch: String,
+    },
+    /// A trace refers to an observation that is not in the database.
+    #[error("a trace names an observation that is not in the store")]
+    NoSuchObservation,
+    /// A word that is not on its closed list.
+    #[error("unknown {what}: {found:?}")]
+    UnknownName {
+        /// Which list.
+        what: &'static str,
+        /// The word.
+        found: String,
     },
     /// A time slice that ends before it begins.
     #[error("histogram slice ends before it begins: {t0_ns} ns to {t1_ns} ns")]
@@ -146,7 +183,7 @@ impl StoreError {
 
 /// The number as the database takes it.
 pub(crate) fn signed(what: &'static str, value: u64) -> Result<i64, StoreError> {
-    i64::try_from(value).map_err(|_| StoreError::DoesNotFit { what, value })
+    i64::try_from(value).map_err(|_| StoreError::DoesNotFit { what, value, limit: i64::MAX })
 }
 
 /// Refuses a text above its column's bound.

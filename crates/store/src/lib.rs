@@ -2,11 +2,13 @@
 //!
 //! [`Store`] is the database (SQLite, one file). What a call has returned `Ok` for is on disk, and what a crash interrupts is
 //! absent as a whole: every call writes one transaction. [`observations`] is the other half: every raw sample of one run in a
-//! compressed file that other tools read without peermark.
+//! compressed file that other tools read without peermark. [`dht`] is what DHT schedulers and servers store, in the same file or, for
+//! many of them together, in PostgreSQL with parsec's schema.
 //!
-//! Invariants: integers, text and blobs only, no floats in a measured column; a failure is a row with its class and culprit;
-//! a row that this version cannot read is a typed error naming the row, never a guess.
+//! Invariants: integers, text and blobs only, no floats in a measured column (parsec's seconds excepted); a failure is a row with
+//! its class and culprit; a row that this version cannot read is a typed error naming the row, never a guess.
 
+pub mod dht;
 mod environment;
 mod error;
 mod events;

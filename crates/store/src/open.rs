@@ -7,14 +7,16 @@
 //! Order: a file is looked at before anything in it changes, so that the database of another program, or of a newer peermark,
 //! stays as it was. Then comes the write-ahead log, then every missing schema version in one transaction.
 
-use std::path::{Path, PathBuf};
+mod error;
+
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use thiserror::Error;
+
+pub use error::OpenError;
 
 use crate::error::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_NOTADB, primary_code};
 use crate::schema::{APPLICATION_ID, SCHEMA_VERSION, migrator};
@@ -30,66 +32,6 @@ const WAL_ATTEMPTS: u32 = 500;
 
 /// Connections that only read.
 const READERS: u32 = 4;
-
-/// Why a store could not be opened. Nothing was changed, except that a new file may have been created.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The file cannot be opened, created or written.
-    #[error("cannot open store {}", path.display())]
-    CannotOpen {
-        /// The file.
-        path: PathBuf,
-        /// What the database said.
-        source: sqlx::Error,
-    },
-    /// There is no such file and none was to be created.
-    #[error("no store at {}", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is no SQLite database.
-    #[error("not a database: {}", path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-        /// What the database said.
-        source: sqlx::Error,
-    },
-    /// The file is a SQLite database, but damaged.
-    #[error("damaged database: {}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What the database said.
-        source: sqlx::Error,
-    },
-    /// The file is a sound SQLite database of another program.
-    #[error("not a peermark store: {} (application id {application_id:#x})", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// What its header says; 0 where the program did not sign it.
-        application_id: i64,
-    },
-    /// A later version of peermark wrote the file.
-    #[error("store {} has schema {found}, this version reads up to {SCHEMA_VERSION}: use a newer peermark", path.display())]
-    NewerSchema {
-        /// The file.
-        path: PathBuf,
-        /// Its schema version.
-        found: i64,
-    },
-    /// The schema could not be brought up to date.
-    #[error("cannot bring the schema of {} up to date", path.display())]
-    Migrate {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        source: MigrateError,
-    },
-}
 
 /// Whether opening may create the file.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -29,6 +29,14 @@ pub enum RowError {
         /// What it holds.
         found: i64,
     },
+    /// Seconds that are no duration.
+    #[error("{row}: not a duration in seconds: {found}")]
+    NotADuration {
+        /// Which row.
+        row: RowKey,
+        /// What it holds.
+        found: f64,
+    },
     /// A histogram that does not decode.
     #[error("{row}: damaged histogram")]
     Histogram {
@@ -112,6 +120,13 @@ pub enum RowKey {
         /// The event's number.
         seq: i64,
     },
+    /// Of a table of the DHT measurements.
+    Dht {
+        /// The table.
+        table: &'static str,
+        /// Its key; of a hop, its operation's.
+        id: i64,
+    },
 }
 
 impl fmt::Display for RowKey {
@@ -126,6 +141,7 @@ impl fmt::Display for RowKey {
             }
             Self::Obs { series, seq } => write!(f, "obs series={series} seq={seq}"),
             Self::Event { run, seq } => write!(f, "event run={run:?} seq={seq}"),
+            Self::Dht { table, id } => write!(f, "{table} {id}"),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and its fixtures with it")]
 
 mod crash;
+mod dht;
 mod evidence;
 mod fixture;
 mod observations;

@@ -1,8 +1,10 @@
 //! Opening: new files, old files, files that are none of ours.
 
+use peermark_store::dht::DhtStore;
 use peermark_store::{OpenError, RunFilter, SCHEMA_VERSION, Store};
-use sqlx::ConnectOptions;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 
 use crate::fixture::{environment, run, store_with_series, tamper};
 
@@ -26,6 +28,34 @@ async fn the_file_is_signed_and_written_ahead() {
     let header = std::fs::read(&path).unwrap();
     assert_eq!(header[18..20], [2, 2], "file format numbers of the write-ahead log");
     assert_eq!(header[68..72], *b"pmrk");
+}
+
+/// The first release wrote files of version 1.
+#[tokio::test]
+async fn an_old_file_is_brought_up_to_date_and_keeps_its_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.db");
+    let first = include_str!("../../migrations/sqlite/0001_evidence.sql").into_sql_str();
+    let first = Migration::new(1, "evidence".into(), MigrationType::Simple, first, false);
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut old = options.connect().await.unwrap();
+    Migrator::with_migrations(vec![first]).run_direct(None, &mut old, false).await.unwrap();
+    old.close().await.unwrap();
+    tamper(
+        &path,
+        "PRAGMA application_id = 1886220907; INSERT INTO party VALUES ('lab', 'process', 'the lab');
+         INSERT INTO env VALUES ('e', '{}');
+         INSERT INTO run VALUES ('r1', 'lab', 'n', 's', 1, 'v', 'c', 'e', 1, NULL, 'started', NULL, NULL)",
+    )
+    .await;
+    let store = Store::open_existing(&path).await.unwrap();
+    assert_eq!(store.party("lab").await.unwrap().unwrap().name, "the lab");
+    assert_eq!(store.runs(&RunFilter::default()).await.unwrap().len(), 1);
+    let dht = DhtStore::of(&store);
+    let scheduler = dht.insert_scheduler(&[], &serde_json::Value::Null, 1).await.unwrap();
+    assert_eq!(scheduler.0, 1);
+    store.close().await;
+    Store::open_existing(&path).await.unwrap();
 }
 
 #[tokio::test]
