@@ -1,0 +1,6 @@
+//! The DHT crate from outside: private networks of real hosts, real HTTP servers, good and bad ones, and real databases, all on
+//! loopback and free ports. The one stand-in is what some servers measure with ([`server_measure`]).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and its fixtures with it")]
+
+mod engine;
