@@ -4,3 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and its fixtures with it")]
 
 mod engine;
+mod server_bad_input;
+mod server_conformance;
+mod server_ecs;
+mod server_evidence;
+mod server_measure;
+mod server_metrics;
+mod server_rig;
+mod server_rows;
+mod server_stopping;
