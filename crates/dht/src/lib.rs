@@ -6,7 +6,7 @@
 //! - [`evidence`]: measured operations as observations and traces in a store;
 //! - [`preset`]: public networks that can be measured; [`private`]: networks of this process;
 //! - [`server`]: parsec's HTTP interface and its row in the database;
-//! - `scheduler`: rounds over the servers of some fleets;
+//! - [`scheduler`]: rounds over the servers of some fleets;
 //! - `report`: what the tables say about a period.
 
 pub mod engine;
@@ -18,6 +18,7 @@ pub mod operation;
 pub mod preset;
 pub mod private;
 mod provider_store;
+pub mod scheduler;
 pub mod server;
 mod table;
 pub mod waterfall;

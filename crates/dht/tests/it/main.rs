@@ -4,6 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and its fixtures with it")]
 
 mod engine;
+mod scheduler_capacity;
+mod scheduler_database;
+mod scheduler_faults;
+mod scheduler_fixture;
+mod scheduler_interface;
+mod scheduler_postgres;
+mod scheduler_rounds;
+mod scheduler_servers;
 mod server_bad_input;
 mod server_conformance;
 mod server_ecs;
