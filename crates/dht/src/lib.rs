@@ -7,7 +7,7 @@
 //! - [`preset`]: public networks that can be measured; [`private`]: networks of this process;
 //! - [`server`]: parsec's HTTP interface and its row in the database;
 //! - [`scheduler`]: rounds over the servers of some fleets;
-//! - `report`: what the tables say about a period.
+//! - [`report`]: what the tables say about a period.
 
 pub mod engine;
 pub mod evidence;
@@ -18,6 +18,7 @@ pub mod operation;
 pub mod preset;
 pub mod private;
 mod provider_store;
+pub mod report;
 pub mod scheduler;
 pub mod server;
 mod table;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and its fixtures with it")]
 
 mod engine;
+mod report;
 mod scheduler_capacity;
 mod scheduler_database;
 mod scheduler_faults;
