@@ -22,6 +22,7 @@ use thiserror::Error;
 
 pub use mesh::Topology;
 pub use plan::{Blueprint, NodeKind, NodePlan};
+pub(crate) use process::tail;
 pub use process::{NodeProcess, Started};
 pub use ready::{ReadyError, make_ready};
 pub use spawn::{Launcher, Lease};

@@ -5,8 +5,6 @@
 //! (names, reasons, details) is shown, never interpreted.
 
 mod chart;
-mod format;
-mod markup;
 mod page;
 mod schema;
 mod terminal;
@@ -14,6 +12,7 @@ mod wording;
 
 use std::path::Path;
 
+use crate::dht::result::DhtResult;
 use crate::result::RunResult;
 
 /// The page of a run: one self-contained HTML document that loads nothing, for screen (light and dark), paper and phone.
@@ -27,6 +26,16 @@ pub fn html(run: &RunResult) -> String {
 /// a line, so that they can be copied.
 pub fn summary(run: &RunResult, files: &[&Path], width: usize, colour: bool) -> String {
     terminal::summary(run, files, width, colour)
+}
+
+/// The summary of a run that measured a DHT, for a terminal as [`summary()`] is, but as long as it takes.
+pub fn dht_summary(run: &DhtResult, files: &[&Path], width: usize, colour: bool) -> String {
+    terminal::dht_summary(run, files, width, colour)
+}
+
+/// The JSON Schema of a document that carries its name in `schema`.
+pub(crate) fn schema_of<T: schemars::JsonSchema>(name: &str) -> serde_json::Value {
+    schema::of::<T>(name)
 }
 
 /// The JSON Schema (draft 2020-12) of [`RunResult`] as it is written: the contract of `result.json`.

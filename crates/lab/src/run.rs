@@ -1,8 +1,8 @@
 //! One run from scenario to result: start the network, load it, break it, watch it, judge it, write it down, stop it.
 
-mod assess;
+pub(crate) mod assess;
 mod faults;
-mod host;
+pub(crate) mod host;
 mod network;
 mod observe;
 mod operations;
@@ -167,7 +167,7 @@ impl Run {
         match result {
             Ok(result) => {
                 let files = history.finish(&result, &self.directory).await?;
-                let validity = assess::verdict_text(&result);
+                let validity = assess::verdict_text(&result.validity);
                 (self.show)(EventKind::RunEnded { run: self.options.run_id.clone(), validity });
                 Ok((result, files))
             }

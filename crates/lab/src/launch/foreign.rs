@@ -48,12 +48,12 @@ pub(super) async fn start(
     };
     command.current_dir(plan.data.parent().unwrap_or(&plan.data));
     let mut process = NodeProcess::start(plan.index, command, &plan.log, launcher.lease, false)?;
-    launcher.limit(&mut process, plan)?;
+    launcher.limit(&mut process, plan.index)?;
     let url = format!("http://127.0.0.1:{api_port}");
     let until = Instant::now() + START_PATIENCE;
     let found = loop {
         if process.ended().is_some() {
-            return Err(launcher.ended(&mut process, plan).await);
+            return Err(launcher.ended(&mut process, plan.index, &plan.log).await);
         }
         let options = ClientOptions { timeout: Duration::from_secs(2), ..launcher.client };
         match NodeClient::connect(&url, options).await {

@@ -21,23 +21,34 @@ pub enum NodeKind {
         /// Its name in the scenario.
         name: String,
     },
+    /// Ours, a server of a DHT that is measured.
+    DhtServer,
+    /// Ours, measuring a DHT as its client.
+    DhtMeasurer {
+        /// Its fleet.
+        fleet: String,
+        /// The label that stands for its region.
+        region: String,
+    },
 }
 
 impl NodeKind {
-    /// `altruistic`, `marketplace` or `foreign`.
+    /// `altruistic`, `marketplace`, `foreign`, `dht-server` or `dht-measurer`.
     pub fn mode(&self) -> &'static str {
         match self {
             Self::Altruistic => "altruistic",
             Self::Marketplace => "marketplace",
             Self::Foreign { .. } => "foreign",
+            Self::DhtServer => "dht-server",
+            Self::DhtMeasurer { .. } => "dht-measurer",
         }
     }
 
     /// `peermark`, or the foreign program's name.
     pub fn program(&self) -> &str {
         match self {
-            Self::Altruistic | Self::Marketplace => "peermark",
             Self::Foreign { name } => name,
+            Self::Altruistic | Self::Marketplace | Self::DhtServer | Self::DhtMeasurer { .. } => "peermark",
         }
     }
 

@@ -1,6 +1,6 @@
 //! One node's process.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct NodeProcess {
 
 impl NodeProcess {
     /// Starts a program with its output in a log. stdout is left to the caller when `announces` is set.
-    pub(super) fn start(
+    pub(crate) fn start(
         node: u32,
         mut command: Command,
         log: &Path,
@@ -75,7 +75,7 @@ impl NodeProcess {
         self.pid
     }
 
-    pub(super) fn stdout(&mut self) -> Option<tokio::process::ChildStdout> {
+    pub(crate) fn stdout(&mut self) -> Option<tokio::process::ChildStdout> {
         self.child.stdout.take()
     }
 
@@ -136,7 +136,7 @@ fn kill_group(pid: u32) {
 }
 
 /// The last lines of a log.
-pub(super) fn tail(log: &PathBuf) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text[text.len().saturating_sub(16 << 10)..]).into_owned();
     let lines: Vec<&str> = text.lines().collect();

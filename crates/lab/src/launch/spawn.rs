@@ -42,10 +42,10 @@ pub struct Launcher {
 
 /// The line that a node of ours prints when it answers.
 #[derive(Debug, Deserialize)]
-struct Announcement {
-    api: String,
-    peer_id: String,
-    addresses: Vec<String>,
+pub(crate) struct Announcement {
+    pub(crate) api: String,
+    pub(crate) peer_id: String,
+    pub(crate) addresses: Vec<String>,
 }
 
 impl Launcher {
@@ -54,6 +54,12 @@ impl Launcher {
         let settings = &blueprint.settings;
         let limits = NodeLimits { memory_bytes: settings.memory_limit.map(|limit| limit.0), cores: settings.cpu_limit };
         Self { program, lease, bootstrap: Vec::new(), client, limits }
+    }
+
+    /// A launcher for nodes without limits that end with this process.
+    pub(crate) fn unlimited(program: PathBuf, client: ClientOptions) -> Self {
+        let limits = NodeLimits { memory_bytes: None, cores: None };
+        Self { program, lease: Started::Leased, bootstrap: Vec::new(), client, limits }
     }
 
     /// Starts a node and waits until it answers.
@@ -71,19 +77,7 @@ impl Launcher {
 
     async fn start_own(&self, blueprint: &Blueprint, plan: &NodePlan) -> Result<(NodeProcess, LiveNode), LaunchError> {
         let command = self.own_command(blueprint, plan);
-        let mut process = NodeProcess::start(plan.index, command, &plan.log, self.lease, true)?;
-        self.limit(&mut process, plan)?;
-        let line = tokio::time::timeout(START_PATIENCE, first_line(&mut process)).await;
-        let line = match line {
-            Ok(line) if !line.is_empty() => line,
-            Ok(_) => return Err(self.ended(&mut process, plan).await),
-            Err(_) => {
-                let seconds = START_PATIENCE.as_secs();
-                return Err(LaunchError::Silent { node: plan.index, seconds, log: plan.log.clone() });
-            }
-        };
-        let bad = || LaunchError::Announcement { node: plan.index, line: line.clone() };
-        let announcement: Announcement = serde_json::from_str(&line).map_err(|_| bad())?;
+        let (process, announcement) = self.announced(plan.index, command, &plan.log).await?;
         let api = format!("{}/api/archivist/v1", announcement.api);
         let client = self.client(plan.index, &api)?;
         let live = LiveNode {
@@ -100,22 +94,41 @@ impl Launcher {
         Ok((process, live))
     }
 
-    pub(super) fn client(&self, node: u32, api: &str) -> Result<Arc<NodeClient>, LaunchError> {
+    /// Starts a program of ours and waits for the line that it announces itself with.
+    pub(crate) async fn announced(
+        &self,
+        node: u32,
+        command: Command,
+        log: &Path,
+    ) -> Result<(NodeProcess, Announcement), LaunchError> {
+        let mut process = NodeProcess::start(node, command, log, self.lease, true)?;
+        self.limit(&mut process, node)?;
+        let line = tokio::time::timeout(START_PATIENCE, first_line(&mut process)).await;
+        let line = match line {
+            Ok(line) if !line.is_empty() => line,
+            Ok(_) => return Err(self.ended(&mut process, node, log).await),
+            Err(_) => return Err(LaunchError::Silent { node, seconds: START_PATIENCE.as_secs(), log: log.to_owned() }),
+        };
+        let announcement =
+            serde_json::from_str(&line).map_err(|_| LaunchError::Announcement { node, line: line.clone() })?;
+        Ok((process, announcement))
+    }
+
+    pub(crate) fn client(&self, node: u32, api: &str) -> Result<Arc<NodeClient>, LaunchError> {
         let client = NodeClient::new(api, self.client).map_err(|source| LaunchError::Api { node, source })?;
         Ok(Arc::new(client))
     }
 
     /// Applies the scenario's limits.
-    pub(super) fn limit(&self, process: &mut NodeProcess, plan: &NodePlan) -> Result<(), LaunchError> {
-        let name = format!("peermark-{}-{:03}-{}", std::process::id(), plan.index, process.pid());
+    pub(super) fn limit(&self, process: &mut NodeProcess, node: u32) -> Result<(), LaunchError> {
+        let name = format!("peermark-{}-{:03}-{}", std::process::id(), node, process.pid());
         process.limit(&name, self.limits)
     }
 
     /// The error of a process that ended before it answered.
-    pub(super) async fn ended(&self, process: &mut NodeProcess, plan: &NodePlan) -> LaunchError {
-        let node = plan.index;
+    pub(super) async fn ended(&self, process: &mut NodeProcess, node: u32, log: &Path) -> LaunchError {
         match process.stop().await {
-            Ok(status) => LaunchError::Ended { node, status, log: plan.log.clone(), tail: tail(&plan.log) },
+            Ok(status) => LaunchError::Ended { node, status, log: log.to_owned(), tail: tail(log) },
             Err(source) => LaunchError::Spawn { node, program: self.program.display().to_string(), source },
         }
     }

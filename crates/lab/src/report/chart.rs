@@ -1,166 +1,48 @@
-//! Charts as inline SVG. The drawing library knows fixed colours only; the page has a light and a dark face. So shapes are drawn
-//! in marker colours that stand for an [`Ink`], and each marker becomes a class that the style sheet of the page colours.
+//! The charts of a run.
 
-mod axis;
-mod cdf;
 mod timeline;
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use peermark_judge::Quantile;
+use peermark_page::chart::{Curve, Domain, DrawError, Shapes};
 
-use super::wording::printable;
+use super::wording;
+use crate::result::OperationResult;
 
-pub(crate) use cdf::cdf;
 pub(crate) use timeline::{Width, timeline};
 
-/// How many operations have a colour of their own before colours repeat. The style sheet holds as many.
-pub(crate) const SERIES: usize = 6;
-
-/// Coordinates of the library are whole; a quarter of a pixel is fine enough for a smooth line.
-const FINE: i32 = 4;
-
-/// Height of text in pixels at full size.
-const TEXT: i32 = 12;
-
-/// The library divides a font's size by this before it writes it.
-const LIBRARY_FONT_FACTOR: f64 = 1.24;
-
-/// Values behind a slice's median that make its 95 % interval possible: 1 - 2 * 0.5^6 = 0.97.
-const SUPPORTED: f64 = 6.0;
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type DrawError = DrawingAreaErrorKind<std::io::Error>;
-
-/// The shapes of one chart: escaped, without the enclosing `svg` element.
-#[derive(Debug)]
-pub(crate) struct Shapes {
-    svg: String,
-    /// Width and height of the coordinate system.
-    pub(crate) size: (i32, i32),
+/// The latency distribution of one operation in one phase, on an axis that suits all `operations` of the run.
+pub(crate) fn cdf(
+    operation: &OperationResult,
+    operations: &[OperationResult],
+    slot: usize,
+) -> Result<Shapes, DrawError> {
+    let marks: Vec<[Mark; 3]> = operations.iter().map(marks).collect();
+    let curves: Vec<Curve<'_>> = operations.iter().zip(&marks).map(|(one, marks)| curve(one, marks, slot)).collect();
+    peermark_page::chart::cdf(
+        &[curve(operation, &self::marks(operation), slot)],
+        Domain::of(&curves),
+        "latency from the intended start (log scale)",
+    )
 }
 
-impl Shapes {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.svg
-    }
+/// A percentile that is marked on the curve: its share and, where there is one, its value.
+type Mark = (f64, Option<Quantile>);
+
+fn marks(operation: &OperationResult) -> [Mark; 3] {
+    let latency = &operation.latency_ns;
+    [(0.5, latency.p50), (0.9, latency.p90), (0.99, latency.p99)]
+        .map(|(share, percentile)| (share, percentile.map(wording::quantile)))
 }
 
-/// What a shape stands for. The style sheet decides how that looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ink {
-    Text,
-    Muted,
-    Grid,
-    Axis,
-    /// Every second phase on the time axis.
-    Phase,
-    Fault,
-    Failure,
-    /// A rate that was asked for, or a deadline.
-    Target,
-    /// An operation's line.
-    Line(usize),
-    /// An operation's line where too few values support it.
-    Thin(usize),
-    /// An operation's area.
-    Fill(usize),
-    /// An operation's text.
-    Label(usize),
-}
-
-impl Ink {
-    /// A colour that stands for the ink until the shapes are classed.
-    fn marker(self) -> RGBColor {
-        let (kind, slot) = match self {
-            Self::Text => (0, 0),
-            Self::Muted => (1, 0),
-            Self::Grid => (2, 0),
-            Self::Axis => (3, 0),
-            Self::Phase => (4, 0),
-            Self::Fault => (5, 0),
-            Self::Failure => (6, 0),
-            Self::Target => (7, 0),
-            Self::Line(slot) => (8, slot),
-            Self::Thin(slot) => (9, slot),
-            Self::Fill(slot) => (10, slot),
-            Self::Label(slot) => (11, slot),
-        };
-        RGBColor(0xAB, kind, (slot % SERIES) as u8)
+fn curve<'a>(operation: &'a OperationResult, marks: &'a [Mark], slot: usize) -> Curve<'a> {
+    let is_censored = marks.iter().any(|(_, percentile)| percentile.is_some_and(|percentile| percentile.censored));
+    Curve {
+        points: &operation.cdf,
+        percentiles: marks,
+        deadline_ns: operation.deadline_ns,
+        shows_deadline: wording::failures(operation) > 0 || is_censored,
+        // Where not even the median is supported, the curve must not look as if it was.
+        supported: operation.latency_ns.p50.is_some(),
+        slot,
     }
-
-    fn every() -> impl Iterator<Item = (Self, String)> {
-        let plain = [
-            (Self::Text, "k-text"),
-            (Self::Muted, "k-muted"),
-            (Self::Grid, "k-grid"),
-            (Self::Axis, "k-axis"),
-            (Self::Phase, "k-phase"),
-            (Self::Fault, "k-fault"),
-            (Self::Failure, "k-fail"),
-            (Self::Target, "k-target"),
-        ];
-        let series = (0..SERIES).flat_map(|slot| {
-            [
-                (Self::Line(slot), format!("k-line s{slot}")),
-                (Self::Thin(slot), format!("k-thin s{slot}")),
-                (Self::Fill(slot), format!("k-fill s{slot}")),
-                (Self::Label(slot), format!("k-label s{slot}")),
-            ]
-        });
-        plain.into_iter().map(|(ink, class)| (ink, class.to_owned())).chain(series)
-    }
-
-    fn stroke(self, quarter_pixels: u32) -> ShapeStyle {
-        ShapeStyle::from(self.marker()).stroke_width(quarter_pixels)
-    }
-
-    fn fill(self) -> ShapeStyle {
-        ShapeStyle::from(self.marker()).filled()
-    }
-
-    fn text(self, horizontal: HPos) -> TextStyle<'static> {
-        let size = f64::from(TEXT * FINE) * LIBRARY_FONT_FACTOR;
-        ("inherit", size).into_font().color(&self.marker()).pos(Pos::new(horizontal, VPos::Center))
-    }
-}
-
-/// Draws on an area of `size` pixels.
-fn draw(size: (i32, i32), paint: impl FnOnce(&Area<'_>) -> Result<(), DrawError>) -> Result<Shapes, DrawError> {
-    let fine = (size.0 * FINE, size.1 * FINE);
-    let mut svg = String::new();
-    {
-        let area =
-            SVGBackend::with_string(&mut svg, (fine.0.unsigned_abs(), fine.1.unsigned_abs())).into_drawing_area();
-        paint(&area)?;
-        area.present()?;
-    }
-    Ok(Shapes { svg: classed(&svg), size: fine })
-}
-
-/// Writes one line of text with its vertical centre at `at`.
-fn write(area: &Area<'_>, ink: Ink, horizontal: HPos, at: (i32, i32), text: &str) -> Result<(), DrawError> {
-    area.draw(&Text::new(printable(text), at, ink.text(horizontal)))
-}
-
-/// Markers become classes; what the page does not need goes: the enclosing element, opacities of one, line breaks.
-fn classed(svg: &str) -> String {
-    let body = svg.find('>').map_or(svg, |end| &svg[end + 1..]);
-    let mut body =
-        body.trim_end().trim_end_matches("</svg>").replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "");
-    body = body.replace(" font-family=\"inherit\"", "").replace(" \"/>", "\"/>");
-    for (ink, class) in Ink::every() {
-        let RGBColor(r, g, b) = ink.marker();
-        for attribute in ["stroke", "fill"] {
-            let marker = format!(" {attribute}=\"#{r:02X}{g:02X}{b:02X}\"");
-            // Texts hold no plain quotation mark (the library escapes them), so this matches attributes only.
-            body = body.replace(&marker, &format!(" class=\"{class} k-{attribute}\""));
-        }
-    }
-    body.replace('\n', "")
-}
-
-/// About how many pixels a text takes, in fine units. Wide enough for the fonts that the style sheet asks for.
-fn text_width(text: &str) -> i32 {
-    text.chars().count() as i32 * TEXT * FINE * 56 / 100
 }

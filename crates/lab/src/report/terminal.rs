@@ -1,14 +1,16 @@
 //! The end of a terminal session: what came out, whether it may be used, and where the rest is. Short enough to be read at once.
 
+mod dht;
 mod line;
 
 use std::path::Path;
 
-use crate::result::{OperationResult, RunResult, ThresholdResult, Verdict};
+use crate::result::{OperationResult, RunResult, ThresholdResult, Validity, Verdict};
 
-use super::format;
 use super::wording::{self, Standing, Statement};
+pub(crate) use dht::summary as dht_summary;
 use line::{Line, Tone, pad, wrap};
+use peermark_page::format;
 
 /// Lines that fit a small terminal together with the command and the next prompt.
 const MOST_LINES: usize = 30;
@@ -22,8 +24,8 @@ const LABEL: usize = 12;
 pub(crate) fn summary(run: &RunResult, files: &[&Path], width: usize, colour: bool) -> String {
     let width = width.max(LEAST_WIDTH);
     let head = head(run, width);
-    let mut tail = thresholds(run, width);
-    tail.extend(validity(run, width));
+    let mut tail = thresholds(&run.thresholds, width);
+    tail.extend(validity(&run.validity, run.warnings.len(), "the report", width));
     let shown = files.iter().take(4);
     let room = MOST_LINES.saturating_sub(head.len() + tail.len() + shown.len());
     let mut lines = head;
@@ -149,9 +151,9 @@ fn percentiles(operation: &OperationResult) -> [String; 4] {
 }
 
 /// Every threshold where there is room, missed ones first.
-fn thresholds(run: &RunResult, width: usize) -> Vec<Line> {
+fn thresholds(all: &[ThresholdResult], width: usize) -> Vec<Line> {
     const SHOWN: usize = 5;
-    let mut ordered: Vec<&ThresholdResult> = run.thresholds.iter().collect();
+    let mut ordered: Vec<&ThresholdResult> = all.iter().collect();
     ordered.sort_by_key(|threshold| threshold.ok);
     let fit = if ordered.len() > SHOWN { SHOWN - 1 } else { ordered.len() };
     let names: Vec<String> = ordered.iter().take(fit).map(|threshold| wording::printable(&threshold.name)).collect();
@@ -168,7 +170,7 @@ fn thresholds(run: &RunResult, width: usize) -> Vec<Line> {
         lines.push(labelled(if index == 0 { "thresholds" } else { "" }, parts));
     }
     if fit < ordered.len() {
-        let rest = wording::thresholds(&run.thresholds).text;
+        let rest = wording::thresholds(all).text;
         lines.push(labelled("", vec![(Tone::Dim, format!("… {rest}, all in the report"))]));
     }
     if !lines.is_empty() {
@@ -177,14 +179,15 @@ fn thresholds(run: &RunResult, width: usize) -> Vec<Line> {
     lines
 }
 
-fn validity(run: &RunResult, width: usize) -> Vec<Line> {
+/// `place` is where the warnings can be read.
+fn validity(validity: &Validity, warnings: usize, place: &str, width: usize) -> Vec<Line> {
     const SHOWN: usize = 3;
-    let word = wording::verdict(run.validity.verdict);
-    let (tone, silent) = match run.validity.verdict {
+    let word = wording::verdict(validity.verdict);
+    let (tone, silent) = match validity.verdict {
         Verdict::Valid => (Tone::Good, "nothing was found that speaks against the figures"),
         Verdict::Suspect => (Tone::Bad, "no reason was recorded"),
     };
-    let reasons = &run.validity.reasons;
+    let reasons = &validity.reasons;
     let fit = if reasons.len() > SHOWN { SHOWN - 1 } else { reasons.len() };
     let mut texts: Vec<String> = reasons.iter().take(fit).cloned().collect();
     if fit < reasons.len() {
@@ -199,9 +202,9 @@ fn validity(run: &RunResult, width: usize) -> Vec<Line> {
         let content = wrap(text, width - LABEL, 1).into_iter().next().unwrap_or_default();
         lines.push(labelled_in(tone, label, vec![(Tone::Plain, content)]));
     }
-    if !run.warnings.is_empty() {
-        let warnings = format::counted(run.warnings.len() as u64, "warning");
-        lines.push(labelled("", vec![(Tone::Dim, format!("{warnings} in the report"))]));
+    if warnings > 0 {
+        let warnings = format::counted(warnings as u64, "warning");
+        lines.push(labelled("", vec![(Tone::Dim, format!("{warnings} in {place}"))]));
     }
     lines
 }

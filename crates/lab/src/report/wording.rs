@@ -1,36 +1,12 @@
 //! What a run shows, in plain words. Page and terminal say the same because both take their sentences from here.
 
-use std::collections::BTreeMap;
+use peermark_judge::Quantile;
+use peermark_page::format::{self, ABSENT};
+pub(crate) use peermark_page::wording::{Figure, Standing, Statement, printable, tally};
 
 use crate::result::{
     Arrivals, Exchange, NodeCounts, NodeResources, OperationResult, Percentile, RunResult, ThresholdResult, Verdict,
 };
-
-use super::format::{self, ABSENT, Quantity};
-
-/// How a statement reads: as good news, as bad news, or as something that cannot be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Good,
-    Bad,
-    Unknown,
-}
-
-/// One sentence about the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Statement {
-    pub(crate) standing: Standing,
-    pub(crate) text: String,
-}
-
-/// A percentile in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Figure {
-    /// `12.3 ms`, `≥ 10.0 s` where censored, `n/a` where there is no number.
-    pub(crate) value: String,
-    /// `[11.9, 13.1]`; absent where there is no number.
-    pub(crate) interval: Option<String>,
-}
 
 /// VALID or SUSPECT.
 pub(crate) fn verdict(verdict: Verdict) -> &'static str {
@@ -61,29 +37,13 @@ pub(crate) fn arrivals(arrivals: Arrivals) -> &'static str {
 
 /// A percentile and its 95 % interval. Values at or above the deadline are marked as lower bounds.
 pub(crate) fn percentile(percentile: Option<Percentile>, deadline_ns: u64) -> Figure {
-    let Some(Percentile { value, low, high, censored }) = percentile else {
-        return Figure { value: ABSENT.to_owned(), interval: None };
-    };
-    let shown = format::duration(value);
-    let bounds = [low, high].map(|bound| bound.map(|ns| (format::duration(ns), censored && ns >= deadline_ns)));
-    let one_unit = bounds.iter().flatten().all(|(bound, _)| bound.unit == shown.unit);
-    let [low, high] = bounds.map(|bound| match bound {
-        None => ABSENT.to_owned(),
-        Some((bound, at_deadline)) => {
-            let Quantity { number, unit } = bound;
-            let sign = if at_deadline { "≥" } else { "" };
-            if one_unit { format!("{sign}{number}") } else { format!("{sign}{number} {unit}") }
-        }
-    });
-    let value = if censored { format!("≥ {shown}") } else { shown.to_string() };
-    Figure { value, interval: Some(format!("[{low}, {high}]")) }
+    peermark_page::wording::percentile(percentile.map(quantile), deadline_ns)
 }
 
-/// Counts by name, largest first: `18 timeout, 4 node_down`.
-pub(crate) fn tally(counts: &BTreeMap<String, u64>) -> String {
-    let mut entries: Vec<_> = counts.iter().filter(|(_, count)| **count > 0).collect();
-    entries.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    entries.iter().map(|(name, n)| format!("{} {name}", format::count(**n))).collect::<Vec<_>>().join(", ")
+/// The percentile of a document as the judge states it.
+pub(crate) fn quantile(percentile: Percentile) -> Quantile {
+    let Percentile { value, low, high, censored } = percentile;
+    Quantile { value, low, high, censored }
 }
 
 /// All failures of an operation.
@@ -196,17 +156,4 @@ pub(crate) fn reproduce(run: &RunResult) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let id: String = run.run_id.chars().filter(|c| plain(*c)).collect();
     format!("peermark up runs/{id}/scenario.toml")
-}
-
-/// Text on one line. Control characters and marks that reorder text would garble a terminal or a page; they become `\u{fffd}`.
-pub(crate) fn printable(text: &str) -> String {
-    let reorders = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    let refused = |c: char| c.is_control() || reorders(c) || matches!(c, '\u{fffe}' | '\u{ffff}');
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' => ' ',
-            c if refused(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
 }

@@ -9,16 +9,16 @@ use super::{Measured, RunOptions};
 use crate::result::{OperationResult, Percentile, RunResult, SCHEMA, ThresholdResult, Validity, Verdict};
 
 /// Above this share of busy CPU time the host decides the figures, not the nodes.
-const MAX_BUSY: f64 = 0.85;
+pub(crate) const MAX_BUSY: f64 = 0.85;
 
 /// Above this share of stolen CPU time, other machines on the same host decide them.
-const MAX_STEAL: f64 = 0.05;
+pub(crate) const MAX_STEAL: f64 = 0.05;
 
 /// Fewer operations than this say nothing about a distribution.
 const MIN_OPERATIONS: u64 = 30;
 
 /// Calibrations that differ by more than this are worth a warning.
-const MAX_DRIFT: f64 = 0.3;
+pub(crate) const MAX_DRIFT: f64 = 0.3;
 
 /// Judges what was measured.
 pub(super) fn result(
@@ -57,8 +57,8 @@ pub(super) fn result(
 }
 
 /// `VALID` or `SUSPECT`.
-pub(super) fn verdict_text(result: &RunResult) -> String {
-    match result.validity.verdict {
+pub(crate) fn verdict_text(validity: &Validity) -> String {
+    match validity.verdict {
         Verdict::Valid => "VALID".into(),
         Verdict::Suspect => "SUSPECT".into(),
     }

@@ -21,7 +21,7 @@ const MAX_LOOKS: usize = 1 << 16;
 
 /// The share of busy CPU time at the last look, for showing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Busy(Arc<AtomicU64>);
+pub(crate) struct Busy(Arc<AtomicU64>);
 
 /// One look: the host since the one before.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ struct Look {
 }
 
 /// A running watch over the host.
-pub(super) struct HostWatch {
+pub(crate) struct HostWatch {
     busy: Busy,
     stop: oneshot::Sender<()>,
     task: JoinHandle<HostLooks>,
@@ -41,38 +41,38 @@ pub(super) struct HostWatch {
 
 /// All looks of a run.
 #[derive(Debug, Default)]
-pub(super) struct HostLooks {
+pub(crate) struct HostLooks {
     looks: Vec<Look>,
     throttled: Option<u64>,
 }
 
 /// The host during a load.
 #[derive(Clone, Debug, Default)]
-pub(super) struct HostSummary {
-    pub(super) used: HostUse,
+pub(crate) struct HostSummary {
+    pub(crate) used: HostUse,
     /// Busy share per phase, in the windows that count.
-    pub(super) busy_by_phase: Vec<(String, f64)>,
+    pub(crate) busy_by_phase: Vec<(String, f64)>,
 }
 
 impl Busy {
-    pub(super) fn load(&self) -> f64 {
+    pub(crate) fn load(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::Relaxed))
     }
 }
 
 impl HostWatch {
-    pub(super) fn start(clock: Arc<MonotonicClock>) -> Self {
+    pub(crate) fn start(clock: Arc<MonotonicClock>) -> Self {
         let busy = Busy::default();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(watch(clock, busy.clone(), stopped));
         Self { busy, stop, task }
     }
 
-    pub(super) fn busy(&self) -> Busy {
+    pub(crate) fn busy(&self) -> Busy {
         self.busy.clone()
     }
 
-    pub(super) async fn stop(self) -> HostLooks {
+    pub(crate) async fn stop(self) -> HostLooks {
         drop(self.stop);
         self.task.await.unwrap_or_default()
     }
@@ -113,7 +113,7 @@ async fn watch(clock: Arc<MonotonicClock>, busy: Busy, mut stopped: oneshot::Rec
 
 impl HostLooks {
     /// Sums up. Only the windows that count decide: searching for the knee saturates the host on purpose.
-    pub(super) fn during(&self, outcome: &LoadOutcome, load: Range<MonotonicNs>) -> HostSummary {
+    pub(crate) fn during(&self, outcome: &LoadOutcome, load: Range<MonotonicNs>) -> HostSummary {
         let mut windows: Vec<(String, Range<MonotonicNs>)> = Vec::new();
         for operation in &outcome.operations {
             let window = operation.execution.window;
@@ -135,6 +135,17 @@ impl HostLooks {
             throttled: self.throttled,
         };
         HostSummary { used, busy_by_phase }
+    }
+
+    /// Sums up one window.
+    pub(crate) fn over(&self, window: Range<MonotonicNs>, generator_cpu_seconds: f64) -> HostUse {
+        let looks = self.within(std::slice::from_ref(&window));
+        HostUse {
+            busy: mean(&looks, |look| look.busy).unwrap_or_default(),
+            steal: mean(&looks, |look| look.steal).unwrap_or_default(),
+            generator_cpu_seconds,
+            throttled: self.throttled,
+        }
     }
 
     fn within(&self, windows: &[Range<MonotonicNs>]) -> Vec<Look> {

@@ -61,7 +61,7 @@ pub struct Files {
 }
 
 impl RecordError {
-    pub(super) fn writing(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+    pub(crate) fn writing(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
         move |source| Self::Write { path: path.to_owned(), source }
     }
 }

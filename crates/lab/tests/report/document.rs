@@ -15,6 +15,14 @@ fn the_schema_checked_in_is_that_of_the_type() {
 }
 
 #[test]
+fn the_schema_of_a_dht_run_is_that_of_the_type() {
+    const CHECKED_IN: &str = include_str!("../../schema/dht-lab.schema.json");
+    const UPDATE: &str = "cargo run -p peermark-lab --example dht_schema > crates/lab/schema/dht-lab.schema.json";
+    let current = format!("{:#}\n", peermark_lab::dht::result::schema());
+    assert_eq!(CHECKED_IN, current, "result.json of a DHT run has changed. Where that is meant: {UPDATE}");
+}
+
+#[test]
 fn runs_are_valid_and_read_back() {
     let validator = jsonschema::validator_for(&report::schema()).expect("the schema is a schema");
     for run in [fixture::network(), fixture::aborted()] {

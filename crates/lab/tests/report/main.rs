@@ -7,4 +7,3 @@ mod fixture;
 mod load;
 mod page;
 mod summary;
-mod wellformed;

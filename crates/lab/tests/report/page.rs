@@ -2,8 +2,9 @@
 
 use peermark_lab::report;
 use peermark_lab::result::{RunResult, Verdict};
+use peermark_testkit::wellformed;
 
-use crate::{fixture, wellformed};
+use crate::fixture;
 
 /// The page without its style sheet and script.
 fn visible(page: &str) -> String {

@@ -10,8 +10,8 @@ use plotters::style::text_anchor::HPos;
 
 use crate::result::{FaultResult, OperationResult, RunResult};
 
-use super::axis;
-use super::{Area, DrawError, FINE, Ink, Shapes, draw, text_width, write};
+use peermark_page::chart::axis;
+use peermark_page::chart::{Area, DrawError, FINE, Ink, Shapes, draw, text_width, write};
 
 const PHASE_ROW: i32 = 22;
 const FAULT_ROW: i32 = 20;

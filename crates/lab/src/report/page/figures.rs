@@ -1,12 +1,13 @@
 //! The charts, each with a title and a description in words, and the table of faults that the charts number.
 
-use crate::report::chart::{self, Shapes, Width};
-use crate::report::format;
-use crate::report::markup::Markup;
+use peermark_page::chart::figure;
+use peermark_page::format;
+use peermark_page::markup::Markup;
+use peermark_page::table::{Column, number, table, words};
+
+use crate::report::chart::{self, Width};
 use crate::report::wording;
 use crate::result::{OperationResult, RunResult};
-
-use super::table::{Column, number, table, words};
 
 const FAULTS: [Column; 6] =
     [("No.", true), ("Fault", false), ("Node", true), ("At", true), ("Verified", false), ("What was seen", false)];
@@ -47,7 +48,7 @@ fn distributions(page: &mut Markup, run: &RunResult) {
                     });
                     let slot = super::slot(&names, &operation.op);
                     let label = format!("Latency distribution of {title}");
-                    chart(
+                    figure(
                         page,
                         &format!("cdf{index}"),
                         "",
@@ -80,41 +81,12 @@ fn over_time(page: &mut Markup, run: &RunResult) {
                 for (width, class) in widths {
                     if let Some(drawing) = chart::timeline(run, &names, width) {
                         let described = described(run);
-                        chart(page, class, class, "Throughput and latency over time", &described, drawing);
+                        figure(page, class, class, "Throughput and latency over time", &described, drawing);
                     }
                 }
             });
         }
         faults(page, run);
-    });
-}
-
-/// An `svg` element that says in words what it shows.
-fn chart<E: std::fmt::Display>(
-    page: &mut Markup,
-    id: &str,
-    class: &str,
-    title: &str,
-    description: &str,
-    drawing: Result<Shapes, E>,
-) {
-    let shapes = match drawing {
-        Ok(shapes) => shapes,
-        Err(error) => {
-            return page.element("p", &[("class", "absent")], &format!("This chart could not be drawn: {error}"));
-        }
-    };
-    let (title_id, description_id) = (format!("{id}-t"), format!("{id}-d"));
-    let attributes = [
-        ("role", "img"),
-        ("class", class),
-        ("viewBox", &format!("0 0 {} {}", shapes.size.0, shapes.size.1)),
-        ("aria-labelledby", &format!("{title_id} {description_id}")),
-    ];
-    page.nest("svg", &attributes, |page| {
-        page.element("title", &[("id", &title_id)], title);
-        page.element("desc", &[("id", &description_id)], description);
-        page.shapes(&shapes);
     });
 }
 

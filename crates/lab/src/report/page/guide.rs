@@ -1,6 +1,7 @@
 //! What the words on the page mean.
 
-use crate::report::markup::Markup;
+use peermark_page::document;
+use peermark_page::markup::Markup;
 
 const TERMS: [(&str, &str); 10] = [
     (
@@ -44,11 +45,6 @@ const TERMS: [(&str, &str); 10] = [
 
 pub(super) fn write(page: &mut Markup) {
     super::part(page, "reading", |page| {
-        page.nest("dl", &[("class", "terms")], |page| {
-            for (term, meaning) in TERMS {
-                page.element("dt", &[], term);
-                page.element("dd", &[], meaning);
-            }
-        });
+        document::terms(page, &TERMS);
     });
 }

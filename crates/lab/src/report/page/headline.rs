@@ -1,9 +1,10 @@
 //! The top of the page: what was run, whether the figures may be used, and the few figures that most readers came for.
 
-use crate::report::format;
-use crate::report::markup::Markup;
 use crate::report::wording::{self, Standing, Statement};
 use crate::result::{OperationResult, RunResult, Verdict};
+use peermark_page::document;
+use peermark_page::format;
+use peermark_page::markup::Markup;
 
 pub(super) fn write(page: &mut Markup, run: &RunResult) {
     page.nest("header", &[], |page| {
@@ -62,26 +63,10 @@ fn verdict(page: &mut Markup, run: &RunResult) {
 
 fn checks(page: &mut Markup, run: &RunResult) {
     page.nest("ul", &[("class", "checks"), ("aria-label", "Checks")], |page| {
-        check(page, "Nodes", &wording::nodes(&run.nodes));
-        check(page, "Block exchange", &wording::exchange(&run.exchange));
-        check(page, "Operations", &operations(run));
-        check(page, "Thresholds", &wording::thresholds(&run.thresholds));
-    });
-}
-
-fn check(page: &mut Markup, name: &'static str, statement: &Statement) {
-    let (class, sign, spoken) = match statement.standing {
-        Standing::Good => ("mark good", "✓", "good: "),
-        Standing::Bad => ("mark bad", "✗", "not good: "),
-        Standing::Unknown => ("mark unknown", "–", "cannot be told: "),
-    };
-    page.nest("li", &[], |page| {
-        page.element("span", &[("class", class), ("aria-hidden", "true")], sign);
-        page.element("b", &[], name);
-        page.nest("span", &[], |page| {
-            page.element("span", &[("class", "spoken")], spoken);
-            page.text(&statement.text);
-        });
+        document::check(page, "Nodes", &wording::nodes(&run.nodes));
+        document::check(page, "Block exchange", &wording::exchange(&run.exchange));
+        document::check(page, "Operations", &operations(run));
+        document::check(page, "Thresholds", &wording::thresholds(&run.thresholds));
     });
 }
 

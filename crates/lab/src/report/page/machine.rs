@@ -1,11 +1,11 @@
 //! The machine: what it could do before and after, how busy it was, what it is, and how to run the same thing again.
 
-use crate::report::format::{self, ABSENT};
-use crate::report::markup::Markup;
 use crate::report::wording;
 use crate::result::RunResult;
+use peermark_page::format::{self, ABSENT};
+use peermark_page::markup::Markup;
 
-use super::table::{Column, facts, number, table};
+use peermark_page::table::{Column, facts, number, table};
 
 const CALIBRATION: [Column; 4] = [("Calibration", false), ("Before", true), ("After", true), ("Change", true)];
 

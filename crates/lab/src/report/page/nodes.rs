@@ -1,11 +1,11 @@
 //! What each node used. Complete without scripts; with them, the columns sort.
 
-use crate::report::format::{self, ABSENT};
-use crate::report::markup::Markup;
 use crate::report::wording;
 use crate::result::{NodeResources, RunResult};
+use peermark_page::format::{self, ABSENT};
+use peermark_page::markup::Markup;
 
-use super::table::{Column, table};
+use peermark_page::table::{Column, table};
 
 /// The titles are plain nouns because the script makes buttons of them.
 const COLUMNS: [Column; 10] = [

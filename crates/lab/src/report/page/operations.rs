@@ -1,11 +1,11 @@
 //! The tables of operations: what was asked for and what came back, and every percentile with its interval and count.
 
-use crate::report::format::{self, ABSENT};
-use crate::report::markup::Markup;
 use crate::report::wording;
 use crate::result::{Distribution, OperationResult, Percentile, RunResult};
+use peermark_page::format::{self, ABSENT};
+use peermark_page::markup::Markup;
 
-use super::table::{Column, number, table, words};
+use peermark_page::table::{Column, number, table, words};
 
 const OUTCOMES: [Column; 9] = [
     ("Operation", false),

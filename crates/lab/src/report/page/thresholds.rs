@@ -1,10 +1,10 @@
 //! The limits that the run had to keep, each with its value and how far it was away.
 
-use crate::report::markup::Markup;
 use crate::report::wording;
 use crate::result::RunResult;
+use peermark_page::markup::Markup;
 
-use super::table::{Column, number, table, words};
+use peermark_page::table::{Column, number, table, words};
 
 const COLUMNS: [Column; 5] =
     [("Threshold", false), ("Kept", false), ("Limit", true), ("Measured", true), ("Distance", false)];

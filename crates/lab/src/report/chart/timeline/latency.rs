@@ -2,8 +2,8 @@
 
 use plotters::prelude::*;
 
-use crate::report::chart::{Area, DrawError, FINE, Ink, axis};
 use crate::result::OperationResult;
+use peermark_page::chart::{Area, DrawError, FINE, Ink, axis};
 
 use super::slices::{self, Placed};
 use super::{Panel, Scene};

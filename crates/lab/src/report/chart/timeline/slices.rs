@@ -1,7 +1,7 @@
 //! What the slices of a phase allow to be drawn: where one follows another, and how many values stand behind each.
 
-use crate::report::chart::SUPPORTED;
 use crate::result::{OperationResult, TimeSlice};
+use peermark_page::chart::SUPPORTED;
 
 /// A slice with its place on the time axis of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
