@@ -3,6 +3,7 @@
 //! Machines are noisy, so a figure is a ratio to a reference that was measured in turn with it, or carries the calibration of the
 //! machine. Every benchmark says what it holds against, and whether it does.
 
+mod dht;
 mod exchange;
 mod figure;
 mod intervals;
@@ -12,6 +13,7 @@ mod peer;
 mod stream;
 mod swarm;
 
+pub use dht::dht;
 pub use exchange::exchange;
 pub use figure::{BenchError, Figure, Hold, SCHEMA};
 pub use intervals::intervals;
