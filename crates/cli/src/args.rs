@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::command::bench::BenchCommand;
+use crate::command::dht::DhtCommand;
 use crate::command::doctor::DoctorCommand;
 use crate::command::lab::LabCommand;
 use crate::command::load::LoadCommand;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Up(Box<UpCommand>),
     /// Load nodes that run already, through their REST API
     Load(LoadCommand),
+    /// Publish and lookup latency in DHTs: server
+    Dht(DhtCommand),
     /// Whether the instrument itself can be trusted on this machine
     Doctor(DoctorCommand),
     /// Around runs: plan, list, logs, compare, clean

@@ -1,6 +1,7 @@
 //! One module per command: it turns arguments into calls.
 
 pub(crate) mod bench;
+pub(crate) mod dht;
 pub(crate) mod doctor;
 pub(crate) mod lab;
 pub(crate) mod load;

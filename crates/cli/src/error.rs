@@ -3,9 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use peermark_dht::engine::EngineError;
+use peermark_dht::host::HostError;
+use peermark_dht::scheduler::SchedulerError;
+use peermark_dht::server::ServerError;
+use peermark_http::BindError;
+use peermark_lab::dht::DhtError;
 use peermark_lab::run::RunError;
 use peermark_lab::scenario::ScenarioError;
 use peermark_node::NodeError;
+use peermark_store::OpenError;
 use thiserror::Error;
 
 /// The exit codes besides 0, clap's 2 for wrong usage and Rust's for a bug. Documented in the README and printed by `peermark --help`.
@@ -41,12 +48,33 @@ pub(crate) enum ExpectedError {
     /// A node did not start.
     #[error("node: {0}")]
     Node(#[from] NodeError),
+    /// A DHT server did not start.
+    #[error("the DHT server does not start")]
+    DhtServer(#[source] Box<ServerError>),
+    /// A DHT scheduler did not start or could not go on.
+    #[error("the DHT scheduler does not run")]
+    DhtScheduler(#[source] Box<SchedulerError>),
+    /// A database cannot be used.
+    #[error("the database cannot be used")]
+    Store(#[source] Box<OpenError>),
+    /// Something that is needed is not there.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A libp2p host did not start.
+    #[error("DHT: {0}")]
+    DhtHost(#[from] HostError),
+    /// A DHT cannot be joined.
+    #[error("DHT: {0}")]
+    DhtEngine(#[from] EngineError),
     /// A benchmark gave no figure.
     #[error("benchmark: {0}")]
     Bench(#[source] peermark_bench::BenchError),
     /// A run gave no result.
     #[error("run: {0}")]
     Run(#[from] RunError),
+    /// A run that measures a DHT gave no result.
+    #[error("run: {0}")]
+    DhtRun(#[from] DhtError),
     /// A scenario cannot be run.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -81,13 +109,60 @@ impl ExpectedError {
                     Exit::Unavailable
                 }
             },
+            Self::DhtServer(error) => server_exit_code(error),
+            Self::DhtScheduler(error) => scheduler_exit_code(error),
+            Self::DhtHost(error) => match error {
+                HostError::Setting { .. } => Exit::Configuration,
+                _ => Exit::Unavailable,
+            },
+            Self::DhtEngine(EngineError::NoBootstrap | EngineError::Setting { .. }) => Exit::Configuration,
+            Self::DhtEngine(_) | Self::Store(_) | Self::Unavailable(_) => Exit::Unavailable,
             Self::Run(error) => run_exit_code(error),
+            Self::DhtRun(error) => dht_run_exit_code(error),
             Self::Scenario(error) => scenario_exit_code(error),
             Self::Runs(_) => Exit::BadData,
             Self::Output(_) => Exit::Output,
             Self::Read { .. } => Exit::Unavailable,
             Self::System(_) | Self::Bench(_) => Exit::Unavailable,
         }
+    }
+}
+
+impl From<ServerError> for ExpectedError {
+    fn from(error: ServerError) -> Self {
+        Self::DhtServer(Box::new(error))
+    }
+}
+
+impl From<SchedulerError> for ExpectedError {
+    fn from(error: SchedulerError) -> Self {
+        Self::DhtScheduler(Box::new(error))
+    }
+}
+
+impl From<OpenError> for ExpectedError {
+    fn from(error: OpenError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+fn server_exit_code(error: &ServerError) -> Exit {
+    match error {
+        ServerError::Setting { .. }
+        | ServerError::Port { .. }
+        | ServerError::NoAddress { .. }
+        | ServerError::Listen(BindError::Open { .. }) => Exit::Configuration,
+        _ => Exit::Unavailable,
+    }
+}
+
+fn scheduler_exit_code(error: &SchedulerError) -> Exit {
+    match error {
+        SchedulerError::NoFleets
+        | SchedulerError::BadFleet { .. }
+        | SchedulerError::Setting { .. }
+        | SchedulerError::Metrics { source: BindError::Open { .. } } => Exit::Configuration,
+        _ => Exit::Unavailable,
     }
 }
 
@@ -104,6 +179,22 @@ fn run_exit_code(error: &RunError) -> Exit {
         | RunError::Fault(_) => Exit::Unavailable,
         RunError::Record(_) => Exit::Output,
         RunError::Stopped => Exit::Aborted,
+    }
+}
+
+fn dht_run_exit_code(error: &DhtError) -> Exit {
+    match error {
+        DhtError::Plan(_) => Exit::BadData,
+        DhtError::Launch(_)
+        | DhtError::NotReady { .. }
+        | DhtError::Preflight { .. }
+        | DhtError::Busy { .. }
+        | DhtError::Calibrate(_)
+        | DhtError::Scheduler { .. }
+        | DhtError::Store(_)
+        | DhtError::Fault(_) => Exit::Unavailable,
+        DhtError::Record(_) => Exit::Output,
+        DhtError::Stopped => Exit::Aborted,
     }
 }
 

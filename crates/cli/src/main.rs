@@ -38,6 +38,7 @@ fn run(cli: Cli) -> Result<ExitCode, ExpectedError> {
     match cli.command {
         Command::Up(up) => command::up::run(*up),
         Command::Load(load) => command::load::run(load),
+        Command::Dht(dht) => command::dht::run(dht, cli.config.as_deref()),
         Command::Doctor(doctor) => command::doctor::run(&doctor),
         Command::Lab(lab) => command::lab::run(lab),
         Command::Bench(bench) => command::bench::run(bench),

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use peermark_core::event::Tick;
 use peermark_core::{Event, EventKind};
+use peermark_lab::dht::PHASE as DHT_PHASE;
 
 use crate::output;
 
@@ -129,16 +130,17 @@ impl View {
 
 fn describe(tick: &Tick) -> String {
     let ms = |ns: Option<u64>| ns.map_or_else(|| "-".into(), |ns| format!("{:.1}", ns as f64 / 1e6));
-    format!(
-        "{:.0} op/s  {}/s  p50 {} p90 {} p99 {} ms  failed {}  in flight {}  nodes {}  cpu {:.0} %",
-        tick.ops_per_second,
-        HumanBytes(tick.bytes_per_second as u64),
-        ms(tick.p50_ns),
-        ms(tick.p90_ns),
-        ms(tick.p99_ns),
-        tick.failed,
-        tick.in_flight,
-        tick.nodes_up,
-        tick.host_busy * 100.0,
-    )
+    let mut text = format!("{:.0} op/s", tick.ops_per_second);
+    // Lookups in a DHT move no payload, and their percentiles are in the traces.
+    if tick.phase != DHT_PHASE {
+        text += &format!(
+            "  {}/s  p50 {} p90 {} p99 {} ms  in flight {}",
+            HumanBytes(tick.bytes_per_second as u64),
+            ms(tick.p50_ns),
+            ms(tick.p90_ns),
+            ms(tick.p99_ns),
+            tick.in_flight,
+        );
+    }
+    text + &format!("  failed {}  nodes {}  cpu {:.0} %", tick.failed, tick.nodes_up, tick.host_busy * 100.0)
 }

@@ -42,6 +42,8 @@ enum BenchName {
     Large,
     /// How often the 95 % intervals hold the true percentile
     Intervals,
+    /// Publish and lookup in a DHT of fifty servers, beside libp2p's own query
+    Dht,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -51,8 +53,15 @@ enum PeerArg {
     Bitswap,
 }
 
-const ALL: [BenchName; 6] =
-    [BenchName::Load, BenchName::Exchange, BenchName::Swarm, BenchName::Idle, BenchName::Large, BenchName::Intervals];
+const ALL: [BenchName; 7] = [
+    BenchName::Load,
+    BenchName::Exchange,
+    BenchName::Swarm,
+    BenchName::Idle,
+    BenchName::Large,
+    BenchName::Intervals,
+    BenchName::Dht,
+];
 
 /// Runs `peermark bench ...`.
 ///
@@ -109,6 +118,7 @@ fn run_all(
             BenchName::Swarm => runtime.block_on(peermark_bench::swarm(program, scratch)),
             BenchName::Idle => runtime.block_on(peermark_bench::idle(program, scratch)),
             BenchName::Large => runtime.block_on(peermark_bench::large(program, scratch)),
+            BenchName::Dht => runtime.block_on(peermark_bench::dht(scratch)),
             BenchName::Intervals => Ok(peermark_bench::intervals()),
             BenchName::Load => peermark_bench::load(),
         };

@@ -8,12 +8,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use peermark_core::Seed;
+use peermark_lab::dht::{DhtError, RUN_KIND, RUN_NAME};
 use peermark_lab::launch::{Blueprint, Topology};
 use peermark_lab::leftovers;
-use peermark_store::{RunFilter, RunState, Store};
+use peermark_store::{RunFilter, RunState, Store, StoreError};
 use serde_json::json;
 
-use crate::command::up::{Format, UpCommand, scenario};
+use crate::command::up::{Format, UpCommand, UpWorkload, scenario};
 use crate::error::ExpectedError;
 use crate::output;
 
@@ -79,6 +80,9 @@ pub(crate) fn run(command: LabCommand) -> Result<ExitCode, ExpectedError> {
 }
 
 fn plan(up: &UpCommand) -> Result<ExitCode, ExpectedError> {
+    if up.workload == UpWorkload::Dht {
+        return dht_plan(up);
+    }
     let scenario = scenario(up)?;
     let seed = up.seed.map(Seed).or(scenario.seed).unwrap_or(Seed(0));
     let blueprint = Blueprint::new(&scenario, seed, "RUN", &up.out.join("RUN"));
@@ -101,12 +105,33 @@ fn plan(up: &UpCommand) -> Result<ExitCode, ExpectedError> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn dht_plan(up: &UpCommand) -> Result<ExitCode, ExpectedError> {
+    let seed = Seed(up.seed.unwrap_or(0));
+    let plan = crate::command::up::dht::plan(up, seed).map_err(DhtError::Plan)?;
+    let mut document = peermark_lab::dht::plan_document(&plan);
+    document["schema"] = "peermark.plan/1".into();
+    document["seed"] = json!(seed);
+    document["seed_given"] = up.seed.is_some().into();
+    output::data(&format!("{document:#}")).map_err(ExpectedError::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs of the lab, newest first. Runs of kind `dht` are those of single servers, too, which the lab did not start.
+async fn lab_runs(store: &Store, limit: u32) -> Result<Vec<peermark_store::Run>, StoreError> {
+    let lab = RunFilter { kind: Some("lab".into()), limit, ..RunFilter::default() };
+    let (kind, name) = (Some(RUN_KIND.to_owned()), Some(RUN_NAME.to_owned()));
+    let mut runs = store.runs(&lab).await?;
+    runs.extend(store.runs(&RunFilter { kind, name, limit, ..RunFilter::default() }).await?);
+    runs.sort_by(|a, b| (b.record.started_wall_ms, &b.record.id).cmp(&(a.record.started_wall_ms, &a.record.id)));
+    runs.truncate(limit as usize);
+    Ok(runs)
+}
+
 fn list(path: &std::path::Path, limit: u32, format: Format) -> Result<ExitCode, ExpectedError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ExpectedError::System)?;
     let runs = runtime.block_on(async {
         let store = Store::open_existing(path).await.map_err(|error| ExpectedError::Runs(error.to_string()))?;
-        let filter = RunFilter { kind: Some("lab".into()), limit, ..RunFilter::default() };
-        store.runs(&filter).await.map_err(|error| ExpectedError::Runs(error.to_string()))
+        lab_runs(&store, limit).await.map_err(|error| ExpectedError::Runs(error.to_string()))
     })?;
     let state = |run: &peermark_store::Run| match run.state {
         RunState::Started => "started".to_owned(),

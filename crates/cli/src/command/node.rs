@@ -162,7 +162,11 @@ async fn serve(settings: NodeConfig, token: Option<Arc<str>>, exit_with_stdin: b
     Ok(())
 }
 
-fn read_token(path: &Path) -> Result<Arc<str>, ExpectedError> {
+/// The token in a file.
+///
+/// # Errors
+/// [`ExpectedError`] when the file cannot be read or is empty.
+pub(crate) fn read_token(path: &Path) -> Result<Arc<str>, ExpectedError> {
     let text = std::fs::read_to_string(path).map_err(|source| ExpectedError::Read { path: path.to_owned(), source })?;
     match text.trim() {
         "" => Err(ExpectedError::Configuration(format!("token file {} is empty", path.display()))),

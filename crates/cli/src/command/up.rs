@@ -1,5 +1,7 @@
 //! `peermark up`: the main job.
 
+pub(crate) mod dht;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,12 +25,15 @@ pub(crate) struct UpCommand {
     /// Scenario file; without it the workload says what is run
     #[arg(value_name = "SCENARIO", conflicts_with = "workload")]
     pub(crate) scenario: Option<PathBuf>,
-    /// Built-in workload
-    #[arg(long, value_name = "NAME", default_value = "load", value_parser = workload)]
-    pub(crate) workload: Workload,
-    /// Storage nodes to start; node 0 is the hub
+    /// Built-in workload; `dht` starts DHT servers and measures publishing and lookups instead of storage
+    #[arg(long, value_name = "NAME", default_value = "load", value_parser = up_workload)]
+    pub(crate) workload: UpWorkload,
+    /// Storage nodes to start; node 0 is the hub. With dht: DHT servers, beside three measuring nodes per fleet
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub(crate) nodes: Option<u32>,
+    /// With dht: fleets that measure, of default, optprov and fullrt; all of them unless named
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Network")]
+    pub(crate) fleets: Vec<String>,
     /// REST port of node 0; node i has this plus i
     #[arg(long, value_name = "PORT", help_heading = "Network")]
     pub(crate) api_port_base: Option<u16>,
@@ -41,7 +46,7 @@ pub(crate) struct UpCommand {
     /// Seed of topology, schedule and payloads; drawn and printed when absent
     #[arg(long, value_name = "SEED", help_heading = "Load")]
     pub(crate) seed: Option<u64>,
-    /// Limit such as 'fetch.p99<50ms'; exit code 100 when it is not kept (repeatable)
+    /// Limit such as 'fetch.p99<50ms', or with dht 'fullrt/lookup.p99<50ms'; exit code 100 when it is not kept (repeatable)
     #[arg(long, value_name = "LIMIT", help_heading = "Load")]
     pub(crate) threshold: Vec<String>,
     /// Repeat the run so many times, each with its own seed and network
@@ -65,6 +70,13 @@ pub(crate) struct UpCommand {
     /// Dashboard in the browser: not built yet, so only `off`
     #[arg(long, value_name = "MODE", default_value = "off", help_heading = "Output")]
     pub(crate) dashboard: Dashboard,
+}
+
+/// What `up` can do without a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpWorkload {
+    Storage(Workload),
+    Dht,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +105,13 @@ pub(crate) fn workload(text: &str) -> Result<Workload, String> {
     })
 }
 
+fn up_workload(text: &str) -> Result<UpWorkload, String> {
+    match text {
+        "dht" => Ok(UpWorkload::Dht),
+        other => workload(other).map(UpWorkload::Storage).map_err(|names| format!("{names}, dht")),
+    }
+}
+
 pub(crate) fn lasting(text: &str) -> Result<Lasting, String> {
     if text == "forever" {
         return Ok(Lasting::Forever);
@@ -110,6 +129,9 @@ pub(crate) fn lasting(text: &str) -> Result<Lasting, String> {
 /// # Errors
 /// [`ExpectedError`] when the scenario cannot be run or gives no result.
 pub(crate) fn run(command: UpCommand) -> Result<ExitCode, ExpectedError> {
+    if command.workload == UpWorkload::Dht {
+        return dht::run(&command);
+    }
     let scenario = scenario(&command)?;
     let program = std::env::current_exe().map_err(ExpectedError::System)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -131,9 +153,13 @@ pub(crate) fn run(command: UpCommand) -> Result<ExitCode, ExpectedError> {
 
 /// The scenario with what the command line changes in it.
 pub(crate) fn scenario(command: &UpCommand) -> Result<Scenario, ExpectedError> {
-    let mut scenario = match &command.scenario {
-        Some(path) => Scenario::load(path)?,
-        None => command.workload.scenario(),
+    if !command.fleets.is_empty() {
+        return Err(ExpectedError::Configuration("--fleets goes with --workload dht".into()));
+    }
+    let mut scenario = match (&command.scenario, command.workload) {
+        (Some(path), _) => Scenario::load(path)?,
+        (None, UpWorkload::Storage(workload)) => workload.scenario(),
+        (None, UpWorkload::Dht) => return Err(ExpectedError::Configuration("a DHT is no scenario".into())),
     };
     match command.nodes {
         Some(nodes) if command.scenario.is_none() => scenario.resize(nodes),
@@ -204,13 +230,13 @@ fn print(result: &RunResult, files: &Files, format: Format) -> Result<(), Expect
 }
 
 /// A path as people look for it: from where they stand, where it lies below.
-fn shown(path: &Path) -> PathBuf {
+pub(crate) fn shown(path: &Path) -> PathBuf {
     let here = std::env::current_dir().ok();
     here.and_then(|here| path.strip_prefix(here).ok().map(PathBuf::from)).unwrap_or_else(|| path.to_owned())
 }
 
 /// The first signal ends the run in order, the second at once: the nodes notice that their controller is gone.
-async fn stop_on_signal(stop: CancellationToken) {
+pub(crate) async fn stop_on_signal(stop: CancellationToken) {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

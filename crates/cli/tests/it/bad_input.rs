@@ -78,3 +78,32 @@ fn what_is_no_run_is_said() {
     place.write("result.json", "{\"schema\": \"other\"}");
     refused(&place, &["lab", "compare", "result.json", "--vs", "result.json"], 65, "result.json");
 }
+
+#[test]
+fn a_scheduler_that_could_only_wait_in_silence_says_why() {
+    let place = Place::new();
+    let scheduler = |more: &[&'static str]| [&["dht", "scheduler"], more].concat();
+    refused(&place, &scheduler(&[]), 64, "--fleets");
+    refused(&place, &scheduler(&["--fleets", ","]), 64, "no fleet");
+    refused(
+        &place,
+        &scheduler(&["--fleets", "a", "--publish-fleets", "b", "--lookup-fleets", "c"]),
+        64,
+        "one or the other",
+    );
+    refused(&place, &scheduler(&["--publish-fleets", "b"]), 2, "--lookup-fleets");
+    refused(&place, &scheduler(&["--fleets", "a", "--interval", "soon"]), 2, "--interval");
+    refused(&place, &scheduler(&["--fleets", "a", "--probes", "0"]), 2, "--probes");
+    refused(&place, &scheduler(&["--fleets", "a", "--timeout", "0s"]), 64, "--timeout");
+    refused(&place, &scheduler(&["--fleets", "a", "--rate", "0"]), 64, "--rate");
+    refused(&place, &scheduler(&["--fleets", "a", "--rate", "5", "--steps", "99"]), 64, "steps");
+    refused(&place, &scheduler(&["--fleets", "a", "--rate", "5"]), 69, "at least 2");
+    refused(&place, &scheduler(&["--fleets", "a", "--telemetry-host", "0.0.0.0"]), 64, "allow anonymous");
+    refused(&place, &scheduler(&["--fleets", "a", "--db-host", "127.0.0.1", "--db-port", "1"]), 69, "127.0.0.1:1");
+    let unknown = scheduler(&["--fleets", "nobody", "--rounds", "1", "--telemetry-port", "0", "--seed", "7"]);
+    let output = place.run(&unknown);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("seed 7\n") && text.contains("no server of fleet \"nobody\""), "{text}");
+    assert!(text.contains("1 rounds, 1 of them skipped"), "{text}");
+}

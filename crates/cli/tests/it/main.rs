@@ -3,6 +3,10 @@
 
 mod bad_input;
 mod bench;
+mod dht;
+mod dht_report;
 mod faults;
+mod one_reader;
 mod program;
 mod runs;
+mod up_dht;

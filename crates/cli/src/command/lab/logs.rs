@@ -56,7 +56,7 @@ pub(super) fn find_run(runs: &std::path::Path, prefix: Option<&str>) -> Result<P
     for entry in std::fs::read_dir(runs).map_err(read)? {
         let path = entry.map_err(read)?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.join("scenario.toml").exists() && prefix.is_none_or(|prefix| name.starts_with(prefix)) {
+        if path.join("nodes").is_dir() && prefix.is_none_or(|prefix| name.starts_with(prefix)) {
             found.push((name, path));
         }
     }

@@ -1,0 +1,88 @@
+//! One house: what the jobs leave is the same kind of evidence. A lab run and a DHT run in one store are read by one reader, which
+//! knows neither of them, into one table.
+
+use std::path::Path;
+
+use peermark_core::Histogram;
+use peermark_store::{RunFilter, Store, StoredSeries};
+
+use crate::program::{Place, stderr};
+
+/// One line of the table.
+#[derive(Debug)]
+struct Record {
+    job: String,
+    kind: String,
+    class: String,
+    ok: u64,
+    failed: u64,
+    p50_ns: Option<u64>,
+}
+
+impl std::fmt::Display for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let p50 = self.p50_ns.map_or("n/a".to_owned(), |ns| format!("{:.3} ms", ns as f64 / 1e6));
+        write!(f, "{:<5} {:<14} {:<4} {:>6} {:>6} {p50:>12}", self.job, self.kind, self.class, self.ok, self.failed)
+    }
+}
+
+/// A series as a record: an observation is a series with samples or with histograms.
+async fn record(store: &Store, job: &str, stored: &StoredSeries) -> Record {
+    let (mut latency, mut failed) = (Histogram::new(), 0);
+    for hist in store.hists(stored.id, 0..u64::MAX).await.unwrap() {
+        match hist.class {
+            None => latency.merge(&hist.histogram),
+            Some(_) => failed += hist.histogram.len(),
+        }
+    }
+    for sample in store.observations(stored.id, 0..u64::MAX, 100_000).await.unwrap() {
+        if sample.outcome.is_ok() {
+            latency.record(sample.latency_ns());
+        } else {
+            failed += 1;
+        }
+    }
+    Record {
+        job: job.to_owned(),
+        kind: stored.series.kind.clone(),
+        class: serde_json::to_value(stored.series.class).unwrap().as_str().unwrap().to_owned(),
+        ok: latency.len(),
+        failed,
+        p50_ns: latency.value_at_rank(latency.len().div_ceil(2)),
+    }
+}
+
+async fn table(path: &Path) -> Vec<Record> {
+    let store = Store::open_existing(path).await.unwrap();
+    let mut records = Vec::new();
+    for run in store.runs(&RunFilter::default()).await.unwrap() {
+        for series in store.series_of(&run.record.id).await.unwrap() {
+            records.push(record(&store, &run.record.kind, &series).await);
+        }
+    }
+    store.close().await;
+    records
+}
+
+#[test]
+fn one_reader_puts_every_job_into_one_table() {
+    let place = Place::new();
+    for arguments in [
+        &["up", "--nodes", "3", "--for", "2s", "--seed", "7", "--rate", "20"][..],
+        &["up", "--workload", "dht", "--nodes", "6", "--fleets", "default", "--for", "4s", "--seed", "7"],
+    ] {
+        let output = place.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let records = runtime.block_on(table(&place.directory.path().join("peermark.db")));
+    for record in &records {
+        println!("{record}");
+    }
+    for (job, kind) in [("lab", "data.put"), ("dht", "dht.retrieve"), ("dht", "dht.provide")] {
+        let found: Vec<_> = records.iter().filter(|record| record.job == job && record.kind == kind).collect();
+        assert!(!found.is_empty(), "no {kind} of {job}: {records:?}");
+        assert!(found.iter().any(|record| record.ok > 0 && record.p50_ns.is_some()), "{found:?}");
+        assert!(found.iter().all(|record| record.class == "RAW"), "{found:?}");
+    }
+}
