@@ -77,6 +77,35 @@ up: ## build the binary and start, load, measure and report a local network (ARG
 test: need-test ## every test of the workspace (ARGS)
 	$(CARGO) test --workspace --locked $(ARGS)
 
+# ---------- Interop ----------
+#
+# Kubo is built once, from the module proxy and checked against its checksum database. A module of its own holds the version:
+# `go install PACKAGE@VERSION` refuses Kubo, whose go.mod has exclude directives, so they stand here again. In a network namespace
+# without devices nothing can leave the machine; where the system forbids one, all nodes still keep to loopback.
+
+KUBO_VERSION := v0.43.0
+KUBO_GO := 1.26.5
+IPFS := $(abspath $(TARGET_DIR))/interop/$(KUBO_VERSION)/ipfs
+
+.PHONY: interop
+interop: ## peermark and Kubo in one private network: DHT and blocks both ways (needs Go; the first time takes some minutes)
+	$(call need,$(BUILD_PACKAGES))
+	@if [ ! -x "$(IPFS)" ] && ! command -v go >/dev/null 2>&1; then \
+		echo "skipped: interop with Kubo needs Go $(KUBO_GO) or later to build it: https://go.dev/dl, then make interop"; exit 0; fi; \
+	[ -x "$(IPFS)" ] || $(MAKE) --no-print-directory kubo || exit 1; \
+	$(CARGO) test --locked -p peermark --test interop --no-run || exit 1; \
+	sealed=; if unshare --user --map-root-user --net ip link set lo up >/dev/null 2>&1; then \
+		sealed='unshare --user --map-root-user --net sh -c "ip link set lo up && exec \"\$$@\"" sh'; fi; \
+	eval "exec $$sealed $(CARGO) test --quiet --locked --offline -p peermark --test interop -- --ipfs '$(IPFS)'"
+
+.PHONY: kubo
+kubo:
+	@echo "building Kubo $(KUBO_VERSION), which takes some minutes" >&2; \
+	build="$(dir $(IPFS))build"; mkdir -p "$$build" && cd "$$build" && \
+	printf '%s\n' 'module interop' '' 'go $(KUBO_GO)' '' 'require github.com/ipfs/kubo $(KUBO_VERSION)' '' 'exclude (' \
+		'	github.com/ipfs/go-ipfs-cmds v2.0.1+incompatible' '	github.com/libp2p/go-libp2p v6.0.23+incompatible' ')' >go.mod && \
+	GOFLAGS=-mod=mod CGO_ENABLED=0 GOBIN="$(patsubst %/,%,$(dir $(IPFS)))" go install -trimpath github.com/ipfs/kubo/cmd/ipfs
+
 .PHONY: prove-compare
 prove-compare: ## 40 pairs of arms of one binary: how often are they told apart? (about 20 minutes)
 	$(call need,$(BUILD_PACKAGES))
@@ -97,6 +126,7 @@ fmt-check:
 
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p peermark --test interop --locked -- -D warnings
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
