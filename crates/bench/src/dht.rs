@@ -216,12 +216,12 @@ fn ratio_figure(name: &'static str, rows: &Rows, hold: Hold) -> Figure {
     figure
 }
 
-/// Percentiles over all rounds.
+/// Percentiles over all rounds, by the nearest rank.
 fn percentiles(names: [&'static str; 3], ours: &[Vec<f64>], theirs: &[Vec<f64>]) -> Vec<Figure> {
     let at = |rounds: &[Vec<f64>], q: f64| {
         let mut all: Vec<f64> = rounds.iter().flatten().copied().collect();
         all.sort_by(f64::total_cmp);
-        all.get(((all.len() as f64 * q) as usize).min(all.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+        all.get(((all.len() as f64 * q).ceil() as usize).saturating_sub(1)).copied().unwrap_or(f64::NAN)
     };
     let figures = names.into_iter().zip([0.5, 0.9, 0.99]).map(|(name, q)| {
         let reference = ("libp2p's Kademlia query", &[at(theirs, q)][..]);
