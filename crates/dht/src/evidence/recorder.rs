@@ -27,7 +27,7 @@ pub struct EvidenceOptions {
     pub batch: usize,
     /// Longest time that an operation waits for others to share a transaction with.
     pub flush_after: Duration,
-    /// Longest time that [`Recorder::finish`] waits for the database.
+    /// Longest time that [`RecorderEnd::finish`] waits for the database.
     pub finish_within: Duration,
 }
 
