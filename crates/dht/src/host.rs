@@ -16,6 +16,7 @@ use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use parking_lot::{Mutex, RwLock};
 use peermark_core::{Clock, MonotonicNs};
+use peermark_node::network::listen;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -138,7 +139,7 @@ impl Host {
             config: config.clone(),
         });
         let mut swarm = build(config, &shared)?;
-        actor::listen(&mut swarm, &config.listen, &shared).await?;
+        *shared.addresses.write() = listen(&mut swarm, &config.listen).await?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let actor = actor::Actor::new(swarm, receiver, Arc::clone(&shared));
         let task = AbortOnDropHandle::new(tokio::spawn(actor.run()));

@@ -3,6 +3,7 @@
 mod actor;
 mod connections;
 mod dht;
+mod listen;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::pay::Wallet;
 use crate::wire;
 pub use connections::{Connection, ConnectionTable, Direction};
+pub use listen::{ListenFailed, listen};
 
 /// Commands that may wait for the swarm; senders wait beyond it.
 const COMMANDS: usize = 1024;
@@ -94,8 +96,10 @@ pub(crate) async fn start(
 ) -> Result<(Network, AbortOnDropHandle<()>), NodeError> {
     let local = parts.key.public().to_peer_id();
     let mut swarm = build(config, &parts, registry)?;
-    let addresses = Arc::new(RwLock::new(Vec::new()));
-    actor::listen(&mut swarm, &config.listen, &addresses).await?;
+    let bound = listen(&mut swarm, &config.listen)
+        .await
+        .map_err(|ListenFailed { address, reason }| NodeError::Listen { address, reason })?;
+    let addresses = Arc::new(RwLock::new(bound));
     let connections = Arc::new(ConnectionTable::default());
     let (sender, commands) = mpsc::channel(COMMANDS);
     let network = Network { commands: sender, connections: connections.clone(), addresses: addresses.clone(), local };

@@ -1,12 +1,9 @@
 //! The task that owns the swarm.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify};
@@ -17,7 +14,7 @@ use tokio::time::Instant;
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::rpc::RpcFailure;
 use super::transport::Moments;
-use super::{Command, DISCONNECT, DialReply, Dialled, HostError, Shared};
+use super::{Command, DISCONNECT, DialReply, Dialled, Shared};
 use crate::wire::distinct;
 
 /// Addresses of one peer that are kept.
@@ -35,50 +32,6 @@ pub(super) struct Actor {
 
 /// Who waits for a dial, and since when.
 type Waiting = Vec<(MonotonicNs, DialReply)>;
-
-/// Binds all addresses and waits until each is bound or failed.
-pub(super) async fn listen(
-    swarm: &mut Swarm<Behaviour>,
-    wanted: &[Multiaddr],
-    shared: &Shared,
-) -> Result<(), HostError> {
-    for address in wanted {
-        let failed = |reason: String| HostError::Listen { address: address.to_string(), reason };
-        check_free(address).map_err(|error| failed(error.to_string()))?;
-        let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
-        loop {
-            match swarm.select_next_some().await {
-                SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
-                    swarm.add_external_address(address.clone());
-                    shared.addresses.write().push(address);
-                    break;
-                }
-                SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
-                    return Err(failed(reason.err().map_or("closed".into(), |error| error.to_string())));
-                }
-                SwarmEvent::ListenerError { listener_id, error } if listener_id == listener => {
-                    return Err(failed(error.to_string()));
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The transport shares a TCP port with whoever is ready to share it: two hosts on one port would split their peers' connections.
-fn check_free(address: &Multiaddr) -> io::Result<()> {
-    let mut parts = address.iter();
-    let ip: IpAddr = match parts.next() {
-        Some(Protocol::Ip4(ip)) => ip.into(),
-        Some(Protocol::Ip6(ip)) => ip.into(),
-        _ => return Ok(()),
-    };
-    match parts.next() {
-        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
-        _ => Ok(()),
-    }
-}
 
 impl Actor {
     pub(super) fn new(swarm: Swarm<Behaviour>, commands: mpsc::Receiver<Command>, shared: Arc<Shared>) -> Self {

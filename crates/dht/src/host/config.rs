@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
+use peermark_node::network::ListenFailed;
 use thiserror::Error;
 
 use super::{DiskError, Scope};
@@ -57,11 +58,6 @@ pub enum HostError {
     #[error(transparent)]
     Records(#[from] DiskError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {reason}")]
-    Listen {
-        /// Which.
-        address: String,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenFailed),
 }

@@ -1,8 +1,6 @@
 //! The task that owns the swarm.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +16,6 @@ use super::connections::ConnectionTable;
 use super::dht::Queries;
 use super::{Behaviour, BehaviourEvent, Command, DialFailed};
 use crate::bitswap::Exchange;
-use crate::error::NodeError;
 use crate::metrics::{Metrics, count};
 
 /// Pause between attempts to reach the bootstrap peers while there is no connection.
@@ -36,50 +33,6 @@ pub(super) struct Actor {
     queries: Queries,
     dials: HashMap<PeerId, Vec<(bool, DialReply)>>,
     bootstrapped: bool,
-}
-
-/// Binds all addresses and waits until each is bound or failed.
-pub(super) async fn listen(
-    swarm: &mut Swarm<Behaviour>,
-    wanted: &[Multiaddr],
-    addresses: &RwLock<Vec<Multiaddr>>,
-) -> Result<(), NodeError> {
-    for address in wanted {
-        let failed = |reason: String| NodeError::Listen { address: address.to_string(), reason };
-        check_free(address).map_err(|error| failed(error.to_string()))?;
-        let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
-        loop {
-            match swarm.select_next_some().await {
-                SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
-                    swarm.add_external_address(address.clone());
-                    addresses.write().push(address);
-                    break;
-                }
-                SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
-                    return Err(failed(reason.err().map_or("closed".into(), |error| error.to_string())));
-                }
-                SwarmEvent::ListenerError { listener_id, error } if listener_id == listener => {
-                    return Err(failed(error.to_string()));
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The transport shares a TCP port with whoever is ready to share it: two nodes on one port would split their peers' connections.
-fn check_free(address: &Multiaddr) -> io::Result<()> {
-    let mut parts = address.iter();
-    let ip: IpAddr = match parts.next() {
-        Some(Protocol::Ip4(ip)) => ip.into(),
-        Some(Protocol::Ip6(ip)) => ip.into(),
-        _ => return Ok(()),
-    };
-    match parts.next() {
-        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
-        _ => Ok(()),
-    }
 }
 
 impl Actor {
