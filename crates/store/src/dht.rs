@@ -80,6 +80,7 @@ impl DhtStore {
     /// # Errors
     /// [`OpenError`], after at most 10 s without an answer from the server.
     pub async fn connect_postgres(options: &PostgresOptions) -> Result<Self, OpenError> {
+        choose_crypto();
         Ok(Self { database: Database::Postgres(connection::open(options).await?) })
     }
 
@@ -215,4 +216,11 @@ impl DhtStore {
         let span = limits::span(filter)?;
         on!(self, traces::get(&span, limit.min(MAX_TRACES as u32)))
     }
+}
+
+/// TLS of this process uses ring. The binary has two providers (QUIC brings the other), and where nobody chose, the first use of TLS
+/// ends the process.
+fn choose_crypto() {
+    // An error says that somebody has chosen already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
 }
