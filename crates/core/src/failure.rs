@@ -36,6 +36,18 @@ pub enum FailureClass {
     NodeDown,
     /// Given up by the observer before it ended, because nothing depended on it any more.
     Abandoned,
+    /// The peer serves somebody else and takes one at a time.
+    Busy,
+    /// A program that the test needs is not installed.
+    ProgramMissing,
+    /// The system does not let the test do what it needs to do.
+    NotPermitted,
+    /// A program of the test said something that cannot be read, or too much.
+    BadOutput,
+    /// The test's own code broke.
+    Panicked,
+    /// It works, but not as it must: a clock that is off, an address that is another's, a disk that is full.
+    Unfit,
 }
 
 /// Who has to mend a failure.
@@ -70,7 +82,7 @@ pub enum Outcome {
 
 impl FailureClass {
     /// Every class, in declaration order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::Timeout,
         Self::NotSent,
         Self::ConnectFailed,
@@ -85,6 +97,12 @@ impl FailureClass {
         Self::Protocol,
         Self::NodeDown,
         Self::Abandoned,
+        Self::Busy,
+        Self::ProgramMissing,
+        Self::NotPermitted,
+        Self::BadOutput,
+        Self::Panicked,
+        Self::Unfit,
     ];
 
     /// The name under which the class is stored and printed.
@@ -104,6 +122,12 @@ impl FailureClass {
             Self::Protocol => "protocol",
             Self::NodeDown => "node_down",
             Self::Abandoned => "abandoned",
+            Self::Busy => "busy",
+            Self::ProgramMissing => "program_missing",
+            Self::NotPermitted => "not_permitted",
+            Self::BadOutput => "bad_output",
+            Self::Panicked => "panicked",
+            Self::Unfit => "unfit",
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Unit {
     Count,
     /// Parts per million of one.
     PartsPerMillion,
+    /// Bits per second.
+    BitsPerSecond,
 }
 
 /// What is measured by whom about whom. Written once; samples refer to it.
