@@ -1,17 +1,21 @@
 //! A server from bind to stop.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::middleware::from_fn_with_state;
-use tokio::net::TcpListener;
+use axum::serve::{IncomingStream, Listener};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::bind::{BindError, check_bind};
 use crate::guard::{Guard, guard};
+use crate::tls::{Tls, TlsListener};
 
 /// How long open requests may take to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -20,6 +24,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    is_encrypted: bool,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -31,6 +36,41 @@ pub struct Bound {
     address: SocketAddr,
     listener: TcpListener,
     token: Option<Arc<str>>,
+    tls: Option<Tls>,
+}
+
+/// Who calls: the other end of the connection, which is a proxy's where one stands between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller(pub SocketAddr);
+
+/// Plain connections, which send at once what is written.
+struct PlainListener(TcpListener);
+
+impl Listener for PlainListener {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (stream, from) = Listener::accept(&mut self.0).await;
+        drop(stream.set_nodelay(true));
+        (stream, from)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, PlainListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, PlainListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
 }
 
 impl Bound {
@@ -39,19 +79,38 @@ impl Bound {
         self.address
     }
 
-    /// Begins to answer, behind a [`Guard`].
+    /// Where it will listen, as callers write it: `https://` with a certificate, else `http://`.
+    pub fn url(&self) -> String {
+        url(self.address, self.tls.is_some())
+    }
+
+    /// Answers with TLS alone: a caller that speaks plain HTTP is disconnected. Handshakes are bounded to ten seconds each and to
+    /// 256 at once. Who may listen where is as without: a certificate says who answers, not who may ask.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// Begins to answer, behind a [`Guard`]. Handlers can ask who calls: `ConnectInfo<Caller>`.
     pub fn serve(self, router: Router) -> Server {
-        let Self { address, listener, token } = self;
+        let Self { address, listener, token, tls } = self;
+        let is_encrypted = tls.is_some();
         let router = router.layer(from_fn_with_state(Guard::new(address, token), guard));
         let (stop, mut stopped) = watch::channel(false);
-        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
+        let service = router.into_make_service_with_connect_info::<Caller>();
         let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+            let ended = match tls {
+                Some(tls) => {
+                    axum::serve(TlsListener::new(listener, tls), service).with_graceful_shutdown(shutdown).await
+                }
+                None => axum::serve(PlainListener(listener), service).with_graceful_shutdown(shutdown).await,
+            };
+            if let Err(error) = ended {
                 tracing::error!(%error, "HTTP server ended");
             }
         });
-        Server { address, stop, task }
+        Server { address, is_encrypted, stop, task }
     }
 }
 
@@ -64,7 +123,7 @@ impl Server {
         check_bind(address, token.is_some(), allow_anonymous)?;
         let listener = TcpListener::bind(address).await.map_err(|source| BindError::Io { address, source })?;
         let address = listener.local_addr().map_err(|source| BindError::Io { address, source })?;
-        Ok(Bound { address, listener, token })
+        Ok(Bound { address, listener, token, tls: None })
     }
 
     /// Binds and serves, behind a [`Guard`]. Port 0 takes a free one.
@@ -85,6 +144,11 @@ impl Server {
         self.address
     }
 
+    /// Where it listens, as callers write it: `https://` with a certificate, else `http://`.
+    pub fn url(&self) -> String {
+        url(self.address, self.is_encrypted)
+    }
+
     /// Takes no more requests and waits for the open ones, at most five seconds.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
@@ -93,4 +157,8 @@ impl Server {
             abort.abort();
         }
     }
+}
+
+fn url(address: SocketAddr, is_encrypted: bool) -> String {
+    format!("{}://{address}", if is_encrypted { "https" } else { "http" })
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and its fixtures with it")]
 
+mod tls;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
