@@ -10,10 +10,10 @@ mod upload;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use http::{StatusCode, header};
-use peermark_http::Problem;
+use http::StatusCode;
+use peermark_http::{Problem, explain};
 use tokio::time::Instant;
 
 use crate::bitswap::FetchError;
@@ -23,11 +23,8 @@ use crate::state::NodeState;
 
 pub use openapi::document as openapi_document;
 
-/// Media type of [`Problem`].
-const PROBLEM: &str = "application/problem+json";
-
-/// Every route of a node.
-pub(crate) fn router(state: NodeState) -> Router {
+/// Every route of a node, and those that its process adds.
+pub(crate) fn router(state: NodeState, more: Router) -> Router {
     Router::new()
         .route("/health", get(info::health))
         .route("/metrics", get(info::metrics))
@@ -39,6 +36,7 @@ pub(crate) fn router(state: NodeState) -> Router {
         .layer(from_fn(explain))
         .layer(from_fn_with_state(state.clone(), measure))
         .with_state(state)
+        .merge(more)
 }
 
 /// The routes that every Archivist and Codex node has. `flavour` is the key that `debug/info` puts the version under.
@@ -56,30 +54,6 @@ fn official(flavour: &'static str) -> Router<NodeState> {
         .route("/spr", get(info::spr))
         .route("/connect/{peer_id}", get(info::connect))
         .route("/debug/info", get(debug_info))
-}
-
-/// Longest text of a refusal that is handed on.
-const MAX_REFUSAL_BYTES: usize = 1024;
-
-/// Makes a problem of what the router and its extractors refuse in plain text: methods, parameters, paths.
-async fn explain(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
-    if !response.status().is_client_error() || explained {
-        return response;
-    }
-    let (head, body) = response.into_parts();
-    let text = axum::body::to_bytes(body, MAX_REFUSAL_BYTES).await.unwrap_or_default();
-    let said = String::from_utf8_lossy(&text);
-    let (code, detail) = match head.status {
-        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "the route does not have this method"),
-        _ => ("bad_request", said.trim()),
-    };
-    let mut problem = Problem::request(head.status, code, detail).into_response();
-    if let Some(allow) = head.headers.get(header::ALLOW) {
-        problem.headers_mut().insert(header::ALLOW, allow.clone());
-    }
-    problem
 }
 
 /// Times a request from its head to the response's head.

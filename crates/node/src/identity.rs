@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use libp2p::identity::Keypair;
+use peermark_core::sealed::SigningKey;
 
 use crate::error::NodeError;
 
@@ -34,6 +35,18 @@ pub fn load_or_create(data: &Path) -> Result<Keypair, NodeError> {
     }
 }
 
+/// The key as it signs records ([`peermark_core::sealed`]): the same 32-byte seed, so the signer of a node's records is the key
+/// that its peer id names.
+///
+/// # Errors
+/// [`NodeError::Identity`] when the key is not ed25519.
+pub fn signing_key(data: &Path, key: &Keypair) -> Result<SigningKey, NodeError> {
+    let failed = |reason: String| NodeError::Identity { path: data.join(FILE), reason };
+    let key = key.clone().try_into_ed25519().map_err(|error| failed(error.to_string()))?;
+    let seed = key.secret().as_ref().try_into().map_err(|_| failed("its seed has another length".into()))?;
+    Ok(SigningKey::from_seed(seed))
+}
+
 /// Writes beside and renames: a crash leaves no half key that a later start would refuse.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_extension("partial");
@@ -55,5 +68,14 @@ mod tests {
         assert_eq!(first.public().to_peer_id(), second.public().to_peer_id());
         fs::write(directory.path().join(FILE), "garbage").unwrap();
         assert!(matches!(load_or_create(directory.path()), Err(NodeError::Identity { .. })));
+    }
+    #[test]
+    fn records_are_signed_by_the_key_of_the_peer_id() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = load_or_create(directory.path()).unwrap();
+        let signing = signing_key(directory.path(), &key).unwrap();
+        let public = key.public().try_into_ed25519().unwrap();
+        assert_eq!(signing.public().0, public.to_bytes());
+        assert!(public.verify(b"said", &signing.sign(b"said")));
     }
 }

@@ -16,6 +16,8 @@ pub mod content;
 #[cfg(feature = "server")]
 pub mod dataset;
 #[cfg(feature = "server")]
+pub mod dial;
+#[cfg(feature = "server")]
 pub mod error;
 #[cfg(all(feature = "server", any(test, feature = "fuzzing")))]
 #[doc(hidden)]
@@ -42,4 +44,4 @@ pub use config::{Mode, NodeConfig, StoreKind};
 #[cfg(feature = "server")]
 pub use error::NodeError;
 #[cfg(feature = "server")]
-pub use server::Node;
+pub use server::{BoundNode, Extension, Node};

@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use prometheus_client::collector::Collector;
 use prometheus_client::registry::Registry;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -40,12 +42,78 @@ pub struct Node {
     _directory: File,
 }
 
+/// What else the process serves on the node's API.
+#[derive(Default)]
+pub struct Extension {
+    /// Routes with absolute paths, none of which is the node's: `/api/v1/monitor/...`.
+    pub routes: Router,
+    /// Series for the node's page of metrics; collected at each scrape, so that has to return at once.
+    pub series: Option<Box<dyn Collector>>,
+}
+
+/// A node that works but whose API does not answer yet: who connects to it waits. For processes that do more than one job, which
+/// have to know where the node listens before they can say what they add to its API.
+pub struct BoundNode {
+    bound: peermark_http::Bound,
+    config: NodeConfig,
+    network: Network,
+    swarm: AbortOnDropHandle<()>,
+    exchange: Exchange,
+    metrics: Arc<Metrics>,
+    registry: Registry,
+    key: Keypair,
+    directory: File,
+}
+
+impl BoundNode {
+    /// Where the REST API will listen.
+    pub fn api_address(&self) -> SocketAddr {
+        self.bound.address()
+    }
+
+    /// The node's peer id.
+    pub fn peer_id(&self) -> PeerId {
+        self.network.local_peer()
+    }
+
+    /// The libp2p addresses that it listens on.
+    pub fn addresses(&self) -> Vec<Multiaddr> {
+        self.network.addresses()
+    }
+
+    /// The node's key.
+    pub fn key(&self) -> &Keypair {
+        &self.key
+    }
+
+    /// Begins to answer.
+    pub fn serve(self, extension: Extension) -> Node {
+        let Self { bound, config, network, swarm, exchange, metrics, mut registry, key, directory } = self;
+        if let Some(series) = extension.series {
+            registry.register_collector(series);
+        }
+        let exposition = Exposition::new(&config.metrics_prefix, registry, metrics.clone());
+        let record = peer_record(&key, network.addresses());
+        let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
+        let server = bound.serve(router(state, extension.routes));
+        Node { server, network, swarm, exchange, _directory: directory }
+    }
+}
+
 impl Node {
     /// Starts a node: identity, store, network, REST API. `token` is asked of every caller of the API when it is given.
     ///
     /// # Errors
     /// [`NodeError`] names the directory, file, address or setting that cannot be used.
     pub async fn start(config: NodeConfig, token: Option<Arc<str>>) -> Result<Self, NodeError> {
+        Ok(Self::bind(config, token).await?.serve(Extension::default()))
+    }
+
+    /// As [`Self::start`], up to the API, which listens and does not answer yet.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn bind(config: NodeConfig, token: Option<Arc<str>>) -> Result<BoundNode, NodeError> {
         check(&config)?;
         peermark_http::check_bind(config.api, token.is_some(), config.allow_anonymous)?;
         fs::create_dir_all(&config.data).map_err(|source| NodeError::Data { path: config.data.clone(), source })?;
@@ -67,12 +135,8 @@ impl Node {
         let parts = Parts { key: key.clone(), exchange: exchange.clone(), wallet, metrics: metrics.clone() };
         let (network, swarm) = network::start(&config, parts, &mut registry).await?;
         tokio::spawn(announce_stored(exchange.blocks().clone(), network.clone()));
-        let exposition = Exposition::new(&config.metrics_prefix, registry, metrics.clone());
-        let record = peer_record(&key, network.addresses());
-        let (api, anonymous) = (config.api, config.allow_anonymous);
-        let state = NodeState::new(config, exchange.clone(), network.clone(), metrics, exposition, record);
-        let server = peermark_http::Server::start(api, router(state), token, anonymous).await?;
-        Ok(Self { server, network, swarm, exchange, _directory: directory })
+        let bound = peermark_http::Server::bind(config.api, token, config.allow_anonymous).await?;
+        Ok(BoundNode { bound, config, network, swarm, exchange, metrics, registry, key, directory })
     }
 
     /// Where the REST API listens.

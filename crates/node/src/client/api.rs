@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -187,12 +187,16 @@ impl NodeClient {
     }
 
     fn request(&self, method: Method, path: &str, body: RequestBody) -> Result<Request<RequestBody>, ClientError> {
-        Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, self.inner.endpoint.host_header())
             .body(body)
-            .map_err(|source| ClientError::Request { path: path.to_owned(), source })
+            .map_err(|source| ClientError::Request { path: path.to_owned(), source })?;
+        if let Some(authorization) = &self.inner.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        Ok(request)
     }
 
     async fn fetch(&self, path: String, sink: &mut impl ByteSink) -> Result<Received, ClientError> {

@@ -12,7 +12,7 @@ pub(super) async fn find_base(client: &NodeClient) -> Result<&'static str, Clien
         for prefix in PREFIXES {
             match answers(client, prefix, probe).await {
                 Ok(()) => return Ok(prefix),
-                // Who answers 404 or with something else does not serve the API there, who answers 5xx may; without an answer at
+                // Who answers 404 or with something else does not serve the API there, who answers 5xx or asks for a token may; without an answer at
                 // all there is nothing to find.
                 Err(
                     error @ (ClientError::Status { .. }
@@ -34,7 +34,7 @@ enum Probe {
 }
 
 async fn answers(client: &NodeClient, prefix: &'static str, probe: Probe) -> Result<(), ClientError> {
-    let there = NodeClient::assemble(client.inner.endpoint.clone(), prefix.to_owned(), client.inner.options);
+    let there = client.at(prefix.to_owned(), client.inner.options);
     match probe {
         Probe::PeerId => there.peer_id().await.map(drop),
         Probe::DebugInfo => there.debug_info().await.map(drop),
@@ -42,5 +42,5 @@ async fn answers(client: &NodeClient, prefix: &'static str, probe: Probe) -> Res
 }
 
 fn failed_server(error: ClientError) -> Option<ClientError> {
-    matches!(error, ClientError::Status { code: 500..=599, .. }).then_some(error)
+    matches!(error, ClientError::Status { code: 401 | 403 | 500..=599, .. }).then_some(error)
 }

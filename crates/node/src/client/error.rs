@@ -5,12 +5,71 @@ use std::io;
 use std::time::Duration;
 
 use peermark_core::{Culprit, FailureClass};
+use rustls::{AlertDescription, CertificateError};
 use thiserror::Error;
+
+/// What is wrong with an encrypted connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TlsProblem {
+    /// Nobody whom this client trusts vouches for the certificate.
+    #[error("the certificate is of an unknown authority")]
+    UnknownAuthority,
+    /// The certificate is another's.
+    #[error("the certificate is for another name")]
+    WrongName,
+    /// The certificate's time is over.
+    #[error("the certificate has expired")]
+    Expired,
+    /// The certificate's time is to come; or a clock is off.
+    #[error("the certificate is not valid yet")]
+    NotYetValid,
+    /// Another fault of the certificate.
+    #[error("the certificate cannot be used")]
+    BadCertificate,
+    /// The server does not speak TLS on this port.
+    #[error("the server does not speak TLS: use http://")]
+    NotTls,
+    /// The server refused.
+    #[error("the server refused the handshake")]
+    Refused,
+    /// The connection broke, or the host cannot be a name of a certificate.
+    #[error("the handshake did not end")]
+    Broken,
+}
+
+impl TlsProblem {
+    /// By the library's types, never by its texts.
+    pub(super) fn of(error: &io::Error) -> Self {
+        let said = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match said {
+            Some(rustls::Error::InvalidCertificate(error)) => Self::of_certificate(error),
+            Some(rustls::Error::InvalidMessage(_)) => Self::NotTls,
+            Some(rustls::Error::AlertReceived(AlertDescription::UnknownCA)) => Self::UnknownAuthority,
+            Some(rustls::Error::AlertReceived(_)) => Self::Refused,
+            _ => Self::Broken,
+        }
+    }
+
+    fn of_certificate(error: &CertificateError) -> Self {
+        match error {
+            // A bad signature is an authority that was made anew under its old name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            _ => Self::BadCertificate,
+        }
+    }
+}
 
 /// Why a call failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
+    /// The token holds characters that no header may.
+    #[error("the token is no single line of printable text")]
+    Token,
     /// The URL cannot be used.
     #[error("invalid node URL {url:?}: {reason}")]
     InvalidUrl {
@@ -33,6 +92,16 @@ pub enum ClientError {
         /// The address that was tried last.
         addr: String,
         /// What the system said; [`io::ErrorKind::TimedOut`] also when [`super::ClientOptions::connect_timeout`] ran out.
+        source: io::Error,
+    },
+    /// The connection could not be encrypted, or it is not the server that the URL names.
+    #[error("TLS with {host}: {problem}")]
+    Tls {
+        /// Whom the URL names.
+        host: String,
+        /// What is wrong.
+        problem: TlsProblem,
+        /// What the TLS library said.
         source: io::Error,
     },
     /// The call did not end in time.
@@ -115,9 +184,10 @@ impl ClientError {
     /// What the error is for a measurement: the class of failure and who has to mend it. Decided by types, never by texts.
     pub fn failure(&self) -> (FailureClass, Culprit) {
         match self {
-            Self::InvalidUrl { .. } | Self::Request { .. } => (FailureClass::NotSent, Culprit::Observer),
+            Self::InvalidUrl { .. } | Self::Token | Self::Request { .. } => (FailureClass::NotSent, Culprit::Observer),
             Self::Resolve { .. } => (FailureClass::ConnectFailed, Culprit::ThirdParty),
             Self::Connect { source, .. } => (FailureClass::ConnectFailed, connect_culprit(source)),
+            Self::Tls { problem, source, .. } => tls_failure(*problem, source),
             Self::Timeout { .. } => (FailureClass::Timeout, Culprit::Peer),
             Self::Status { code, .. } => status_failure(*code),
             Self::Reset { .. } => (FailureClass::ConnectionReset, Culprit::Peer),
@@ -174,6 +244,17 @@ fn connect_culprit(error: &io::Error) -> Culprit {
         | io::ErrorKind::PermissionDenied
         | io::ErrorKind::InvalidInput => Culprit::Observer,
         _ => Culprit::Path,
+    }
+}
+
+/// A server whose certificate is not in order is not the server that was asked for; whom this side trusts is its own to mend.
+fn tls_failure(problem: TlsProblem, error: &io::Error) -> (FailureClass, Culprit) {
+    match problem {
+        TlsProblem::UnknownAuthority => (FailureClass::ConnectFailed, Culprit::Observer),
+        TlsProblem::NotTls => (FailureClass::Protocol, Culprit::Observer),
+        TlsProblem::Broken if error.kind() == io::ErrorKind::InvalidInput => (FailureClass::NotSent, Culprit::Observer),
+        TlsProblem::Broken => (FailureClass::ConnectFailed, connect_culprit(error)),
+        _ => (FailureClass::ConnectFailed, Culprit::Peer),
     }
 }
 

@@ -286,7 +286,7 @@ async fn reads_the_documents_of_different_nodes() {
 
 fn call<'a>(method: http::Method, path: &'a str, body: &'static str) -> Call<'a> {
     let mut headers = http::HeaderMap::new();
-    headers.insert("x-asked-by", http::HeaderValue::from_static("a,b"));
+    headers.insert("x-asked-by", HeaderValue::from_static("a,b"));
     let timeout = Duration::from_secs(5);
     Call { method, path, headers, body: Bytes::from_static(body.as_bytes()), max_answer_bytes: 16, timeout }
 }

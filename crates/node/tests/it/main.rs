@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod datasets;
+mod dialling;
 mod exchange;
 mod fleet;
 mod hostile;
@@ -21,4 +22,5 @@ mod payment;
 mod problems;
 mod rest;
 mod starting;
+mod tls;
 mod wait;
