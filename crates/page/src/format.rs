@@ -1,5 +1,7 @@
 //! Numbers as people read them: three significant digits, a unit that fits, `n/a` where there is no number.
 
+use peermark_core::Unit;
+
 /// What stands where there is no number.
 pub const ABSENT: &str = "n/a";
 
@@ -9,6 +11,10 @@ const TIME_UNITS: [(&str, f64); 4] = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("
 /// Units of size, each with its length in bytes, ascending.
 const SIZE_UNITS: [(&str, f64); 5] =
     [("B", 1.0), ("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("TiB", 1_099_511_627_776.0)];
+
+/// Units of speed, each with its length in bits per second, ascending.
+const RATE_UNITS: [(&str, f64); 5] =
+    [("bit/s", 1.0), ("kbit/s", 1e3), ("Mbit/s", 1e6), ("Gbit/s", 1e9), ("Tbit/s", 1e12)];
 
 /// A number and its unit, kept apart so that an interval can name its unit once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +108,19 @@ pub fn throughput(payload_bytes: u64, duration_ns: u64) -> String {
     bytes_per_second(payload_bytes as f64 * 1e9 / duration_ns as f64)
 }
 
+/// A value in the unit of its series: `1.24 ms`, `-3 µs`, `64 KiB`, `12 %`, `940 Mbit/s`.
+pub fn in_unit(unit: Unit, value: i64) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    let size = value.unsigned_abs();
+    match unit {
+        Unit::Nanoseconds => format!("{sign}{}", duration(size)),
+        Unit::Bytes => format!("{sign}{}", bytes(size)),
+        Unit::Count => format!("{sign}{}", count(size)),
+        Unit::PartsPerMillion => percent(value as f64 / 1e6),
+        Unit::BitsPerSecond => format!("{sign}{}", scaled(size as f64, &RATE_UNITS, 999.5)),
+    }
+}
+
 /// A share of one as per cent: `91 %`, `4.2 %`, `0.3 %`.
 pub fn percent(share: f64) -> String {
     let value = share * 100.0;
@@ -148,6 +167,17 @@ fn scaled(value: f64, units: &[(&'static str, f64)], limit: f64) -> Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_read_in_their_units() {
+        let read = |unit, value| in_unit(unit, value);
+        assert_eq!(read(Unit::Nanoseconds, -1_500_000), "-1.50 ms");
+        assert_eq!(read(Unit::Bytes, 64 << 10), "64.0 KiB");
+        assert_eq!(read(Unit::Count, 12_840), "12,840");
+        assert_eq!(read(Unit::PartsPerMillion, 910_000), "91 %");
+        assert_eq!(read(Unit::BitsPerSecond, 940_000_000), "940 Mbit/s");
+        assert_eq!(read(Unit::Count, i64::MIN), "-9,223,372,036,854,775,808");
+    }
 
     fn check<T: Copy>(show: impl Fn(T) -> String, table: &[(T, &str)]) {
         for (value, expected) in table {
