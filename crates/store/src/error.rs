@@ -12,7 +12,12 @@ use crate::series::SeriesId;
 
 /// SQLite's primary result codes that say something about the file.
 pub(crate) const SQLITE_BUSY: u32 = 5;
+const SQLITE_LOCKED: u32 = 6;
+const SQLITE_NOMEM: u32 = 7;
+const SQLITE_IOERR: u32 = 10;
 pub(crate) const SQLITE_CORRUPT: u32 = 11;
+pub(crate) const SQLITE_FULL: u32 = 13;
+const SQLITE_CANTOPEN: u32 = 14;
 pub(crate) const SQLITE_NOTADB: u32 = 26;
 
 /// Why a call on an open store failed. The store is unchanged by the call.
@@ -164,6 +169,20 @@ pub enum StoreError {
         /// Its end.
         t1_ns: u64,
     },
+    /// No chain has this id.
+    #[error("no chain {chain} in the store")]
+    NoSuchChain {
+        /// The id.
+        chain: i64,
+    },
+    /// A record of the batch is already there, and nothing of it was written.
+    #[error("record {seq} is already in the store, chain {chain}")]
+    RecordAlreadyStored {
+        /// The chain.
+        chain: i64,
+        /// Its number.
+        seq: u64,
+    },
     /// A document that is not JSON, or that would not read back.
     #[error("{what} is not readable JSON")]
     Json {
@@ -175,6 +194,31 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the disk, or what the store may use of it, is full: reading still works, and deleting makes room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if primary_code(source) == Some(SQLITE_FULL))
+    }
+
+    /// Whether the same call may succeed later, for what is in the way is outside of it: another process holds the lock, the disk is
+    /// full or fails, descriptors or memory are short, every connection is busy.
+    pub fn may_pass(&self) -> bool {
+        let Self::Database { source, .. } = self else { return false };
+        let passing = [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN];
+        matches!(source, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_))
+            || primary_code(source).is_some_and(|code| passing.contains(&code))
+    }
+
+    /// Whether the file is damaged: it is no database any more, or a row of it cannot be read.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Row(_) => true,
+            Self::Database { source, .. } => {
+                matches!(primary_code(source), Some(SQLITE_CORRUPT | SQLITE_NOTADB))
+            }
+            _ => false,
+        }
+    }
+
     /// For `map_err`: the database failed while doing `action`.
     pub(crate) fn while_doing(action: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Database { action, source }

@@ -16,6 +16,9 @@ mod hists;
 mod names;
 pub mod observations;
 mod open;
+mod prune;
+mod records;
+mod rollup;
 mod run;
 mod samples;
 mod schema;
@@ -26,10 +29,16 @@ mod verify;
 pub use error::{RowError, RowKey, StoreError};
 pub use events::MAX_EVENTS;
 pub use hists::{Hist, MAX_HISTS};
-pub use open::OpenError;
+pub use open::{OpenError, OpenOptions};
+pub use prune::{OldRecord, Prune, Pruned};
+pub use records::{
+    ChainId, ChainKey, MAX_RECORD_BATCH, MAX_RECORD_PAGE_BYTES, MAX_RECORDS, NewRecord, Observed, RecordFilter,
+    RecordMeta, RecordPage, StoredRecord,
+};
+pub use rollup::Rollup;
 pub use run::{Ending, MAX_RESULT_BYTES, MAX_RUNS, Run, RunEnd, RunFilter, RunRecord, RunState, Validity};
 pub use samples::{MAX_BATCH_ROWS, MAX_ROWS};
 pub use schema::SCHEMA_VERSION;
 pub use series::{Party, PartyKind, SeriesId, StoredSeries};
-pub use store::Store;
+pub use store::{Size, Store};
 pub use verify::{Integrity, MAX_PROBLEMS, Problem};

@@ -11,7 +11,7 @@ pub(crate) const FAILED: &str = "failed";
 const CULPRITS: [Culprit; 4] = [Culprit::Observer, Culprit::Peer, Culprit::Path, Culprit::ThirdParty];
 const EVIDENCE: [EvidenceClass; 4] =
     [EvidenceClass::Raw, EvidenceClass::Working, EvidenceClass::OffChain, EvidenceClass::SelfReport];
-const UNITS: [Unit; 4] = [Unit::Nanoseconds, Unit::Bytes, Unit::Count, Unit::PartsPerMillion];
+const UNITS: [Unit; 5] = [Unit::Nanoseconds, Unit::Bytes, Unit::Count, Unit::PartsPerMillion, Unit::BitsPerSecond];
 
 pub(crate) fn failure_class(name: &str) -> Option<FailureClass> {
     FailureClass::ALL.into_iter().find(|class| class.as_str() == name)
@@ -40,6 +40,7 @@ pub(crate) fn unit_name(unit: Unit) -> &'static str {
         Unit::Bytes => "bytes",
         Unit::Count => "count",
         Unit::PartsPerMillion => "parts_per_million",
+        Unit::BitsPerSecond => "bits_per_second",
     }
 }
 

@@ -30,8 +30,28 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const WAL_RETRY: Duration = Duration::from_millis(20);
 const WAL_ATTEMPTS: u32 = 500;
 
+/// SQLite's default since 2016, which no store changes.
+const PAGE_BYTES: u64 = 4096;
+
 /// Connections that only read.
 const READERS: u32 = 4;
+
+/// Pages that a small store keeps in memory per connection, as SQLite takes it: negative is KiB.
+const SMALL_CACHE: &str = "-512";
+
+/// Pages of log that a small store gathers before it folds them into the file: 1 MiB, which also bounds what of the log is mapped.
+const SMALL_LOG_PAGES: &str = "256";
+
+/// How to open a store. The default is what [`Store::open`] does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Take little memory: one connection that writes, one that reads, 512 KiB of pages each, a log of about 1 MiB. For a process in
+    /// which the store is not the main thing; large queries are slower.
+    pub small: bool,
+    /// The file does not grow beyond this: what would make it grow fails as on a full disk ([`crate::StoreError::is_full`]). A file
+    /// that is larger already stays as it is and does not grow. Its log comes on top.
+    pub max_bytes: Option<u64>,
+}
 
 /// Whether opening may create the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +69,15 @@ impl Store {
     /// # Errors
     /// [`OpenError`], each naming the path.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        open_file(path, Create::Yes).await
+        Self::open_with(path, OpenOptions::default()).await
+    }
+
+    /// As [`Store::open`], in another way than the default one.
+    ///
+    /// # Errors
+    /// [`OpenError`], each naming the path.
+    pub async fn open_with(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
+        open_file(path, Create::Yes, options).await
     }
 
     /// Opens the store at `path`, which must exist: for readers, who should not leave an empty file behind a mistyped name.
@@ -60,7 +88,7 @@ impl Store {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
         }
-        open_file(path, Create::No).await
+        open_file(path, Create::No, OpenOptions::default()).await
     }
 
     /// A store in memory, gone with its last clone. One connection serves reads and writes.
@@ -83,11 +111,28 @@ impl Store {
         let mut connection = pool.acquire().await.map_err(|source| classify(path, source))?;
         migrate(path, &mut connection).await?;
         drop(connection);
-        Ok(Self::new(pool.clone(), pool))
+        Ok(Self::in_memory(pool))
     }
 }
 
-async fn open_file(path: &Path, create: Create) -> Result<Store, OpenError> {
+impl OpenOptions {
+    fn apply(self, mut options: SqliteConnectOptions) -> SqliteConnectOptions {
+        if self.small {
+            options = options
+                .pragma("cache_size", SMALL_CACHE)
+                .pragma("wal_autocheckpoint", SMALL_LOG_PAGES)
+                .pragma("journal_size_limit", "1048576")
+                .statement_cache_capacity(32);
+        }
+        if let Some(bytes) = self.max_bytes {
+            // Pages have SQLite's default size. At least one, because 0 means no limit.
+            options = options.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string());
+        }
+        options
+    }
+}
+
+async fn open_file(path: &Path, create: Create, how: OpenOptions) -> Result<Store, OpenError> {
     // An absolute path cannot be taken for a URI or for ":memory:".
     let absolute = std::path::absolute(path)
         .map_err(|error| OpenError::CannotOpen { path: path.to_owned(), source: sqlx::Error::Io(error) })?;
@@ -98,6 +143,7 @@ async fn open_file(path: &Path, create: Create) -> Result<Store, OpenError> {
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .disable_statement_logging();
+    let options = how.apply(options);
 
     let mut connection = options.connect().await.map_err(|source| classify(path, source))?;
     inspect(path, &mut connection).await?;
@@ -107,11 +153,11 @@ async fn open_file(path: &Path, create: Create) -> Result<Store, OpenError> {
 
     let pool = |connections| PoolOptions::new().max_connections(connections).test_before_acquire(false);
     let write = pool(1).connect_with(options.clone()).await.map_err(|source| classify(path, source))?;
-    let read = pool(READERS)
+    let read = pool(if how.small { 1 } else { READERS })
         .connect_with(options.pragma("query_only", "ON"))
         .await
         .map_err(|source| classify(path, source))?;
-    Ok(Store::new(write, read))
+    Ok(Store::in_file(write, read))
 }
 
 /// Refuses what is not ours to change. Looks at one moment: another process may be making the file a store right now.

@@ -82,7 +82,11 @@ pub(crate) fn saturated(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-async fn insert(connection: &mut SqliteConnection, series: SeriesId, samples: &[Sample]) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    series: SeriesId,
+    samples: &[Sample],
+) -> Result<(), StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO obs (series, seq, intended_ns, started_ns, ended_ns, bytes, value, outcome, class, culprit, trace) ",
     );
@@ -129,7 +133,7 @@ impl Columns {
     }
 }
 
-fn sample_of_row(row: &SqliteRow) -> Result<Sample, StoreError> {
+pub(crate) fn sample_of_row(row: &SqliteRow) -> Result<Sample, StoreError> {
     let failed = StoreError::while_doing("read an observation");
     let number = |column: &str| row.try_get::<i64, _>(column).map_err(&failed);
     let name = |column: &str| row.try_get::<Option<&str>, _>(column).map_err(&failed);

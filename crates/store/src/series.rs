@@ -16,6 +16,8 @@ const MAX_TEXT_BYTES: usize = 1024;
 /// Most series that one run may have, so that listing them stays bounded.
 const MAX_SERIES: i64 = 100_000;
 
+const ACTION: &str = "store a series";
+
 /// The subject of a series about whoever answers.
 const NETWORK: &str = "network";
 
@@ -89,6 +91,20 @@ impl Store {
         self.add_series_in_phase(series, "").await
     }
 
+    /// Stores several series that belong to no phase, all or none, and returns their ids in the same order.
+    ///
+    /// # Errors
+    /// As [`Store::add_series_in_phase`].
+    pub async fn add_several_series(&self, series: &[Series]) -> Result<Vec<SeriesId>, StoreError> {
+        let mut transaction = self.begin_write(ACTION).await?;
+        let mut ids = Vec::with_capacity(series.len());
+        for one in series {
+            ids.push(add(&mut transaction, one, "").await?);
+        }
+        transaction.commit().await.map_err(StoreError::while_doing(ACTION))?;
+        Ok(ids)
+    }
+
     /// Stores what is measured by whom about whom in one phase of a run, and returns the id under which its evidence is stored.
     /// Describing the same series again, also after a restart, returns the same id. Observer and subject become parties of
     /// unknown kind unless [`Store::put_party`] says more.
@@ -96,20 +112,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchRun`], [`StoreError::NoSuchEnvironment`], a text beyond its bound, or a failing database.
     pub async fn add_series_in_phase(&self, series: &Series, phase: &str) -> Result<SeriesId, StoreError> {
-        const ACTION: &str = "store a series";
         let mut transaction = self.begin_write(ACTION).await?;
-        require_run(&mut transaction, &series.run).await?;
-        require_environment(&mut transaction, &series.environment).await?;
-        for id in [&series.observer, &series.subject] {
-            let kind = if id == NETWORK { PartyKind::Network } else { PartyKind::Unknown };
-            sqlx::query("INSERT INTO party (id, kind, name) VALUES ($1, $2, '') ON CONFLICT DO NOTHING")
-                .bind(bounded("party id", id, MAX_TEXT_BYTES)?)
-                .bind(kind.as_str())
-                .execute(&mut *transaction)
-                .await
-                .map_err(StoreError::while_doing(ACTION))?;
-        }
-        let id = insert(&mut transaction, series, phase).await?;
+        let id = add(&mut transaction, series, phase).await?;
         transaction.commit().await.map_err(StoreError::while_doing(ACTION))?;
         Ok(id)
     }
@@ -169,6 +173,21 @@ impl Store {
         .map_err(StoreError::while_doing(ACTION))?;
         rows.iter().map(series_of_row).collect()
     }
+}
+
+async fn add(connection: &mut SqliteConnection, series: &Series, phase: &str) -> Result<SeriesId, StoreError> {
+    require_run(connection, &series.run).await?;
+    require_environment(connection, &series.environment).await?;
+    for id in [&series.observer, &series.subject] {
+        let kind = if id == NETWORK { PartyKind::Network } else { PartyKind::Unknown };
+        sqlx::query("INSERT INTO party (id, kind, name) VALUES ($1, $2, '') ON CONFLICT DO NOTHING")
+            .bind(bounded("party id", id, MAX_TEXT_BYTES)?)
+            .bind(kind.as_str())
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::while_doing(ACTION))?;
+    }
+    insert(connection, series, phase).await
 }
 
 async fn require_run(connection: &mut SqliteConnection, run: &str) -> Result<(), StoreError> {

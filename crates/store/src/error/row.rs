@@ -71,6 +71,14 @@ pub enum RowError {
         /// The fingerprint of what is stored.
         found: String,
     },
+    /// A sealed record that does not decompress, or to what is none or another one than its row says.
+    #[error("{row}: damaged record: {reason}")]
+    Record {
+        /// Which row.
+        row: RowKey,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// Names one row of the database.
@@ -120,6 +128,13 @@ pub enum RowKey {
         /// The event's number.
         seq: i64,
     },
+    /// Of `record`.
+    Record {
+        /// The chain.
+        chain: i64,
+        /// The record's number.
+        seq: i64,
+    },
     /// Of a table of the DHT measurements.
     Dht {
         /// The table.
@@ -141,6 +156,7 @@ impl fmt::Display for RowKey {
             }
             Self::Obs { series, seq } => write!(f, "obs series={series} seq={seq}"),
             Self::Event { run, seq } => write!(f, "event run={run:?} seq={seq}"),
+            Self::Record { chain, seq } => write!(f, "record chain={chain} seq={seq}"),
             Self::Dht { table, id } => write!(f, "{table} {id}"),
         }
     }

@@ -8,5 +8,6 @@ mod evidence;
 mod fixture;
 mod observations;
 mod opening;
+mod records;
 mod runs;
 mod verifying;
