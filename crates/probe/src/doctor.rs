@@ -3,6 +3,8 @@
 //! The check that most load tools fail: a server stands still for a while, and the tool, which waits for answers before it sends,
 //! hardly notices. Here the right answer is known beforehand, so the generator can be held against it.
 
+pub mod machine;
+
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -113,7 +115,7 @@ impl Driver for WaitingPings {
     }
 
     fn prepare(&mut self, number: u64) -> Option<Prepared<()>> {
-        Some(Prepared { lane: 0, trace: number, task: () })
+        Some(Prepared { lane: 0, trace: number, timeout: None, task: () })
     }
 
     fn run(&self, _task: (), _deadline_ns: MonotonicNs) -> impl Future<Output = Done> + Send + 'static {

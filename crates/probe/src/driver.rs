@@ -1,6 +1,7 @@
 //! What an operation is. The engine knows nothing else about the thing that it measures.
 
 use std::future::Future;
+use std::time::Duration;
 
 use peermark_core::{Culprit, FailureClass, MonotonicNs, Outcome};
 
@@ -28,6 +29,8 @@ pub struct Prepared<T> {
     pub lane: usize,
     /// Identifies what it is about, for re-derivation.
     pub trace: u64,
+    /// From its intended start to its absolute deadline; `None` where the execution's limit is meant.
+    pub timeout: Option<Duration>,
     /// The operation.
     pub task: T,
 }

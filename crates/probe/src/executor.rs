@@ -22,15 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::driver::Driver;
 use crate::pacer::Pace;
-use crate::recorder::{Recorder, SinkFailure, Snapshot, Window};
+use crate::recorder::{Record, SinkFailure, Snapshot, Window};
 use crate::schedule::Arrivals;
 
 use dispatch::Dispatcher;
 
-/// How often an execution looks whether it shall stop, and shows its numbers every second time.
-const WATCH_NS: u64 = 250_000_000;
-
-/// How long operations in flight may go on after a stop: with [`WATCH_NS`], a stop is honoured within a second.
+/// How long operations in flight may go on after a stop: with [`crate::pacer::WATCH_NS`], a stop is honoured within a second.
 const STOP_GRACE_NS: u64 = 400_000_000;
 
 /// Bounds of an execution.
@@ -42,7 +39,7 @@ pub struct Limits {
     pub duration: Option<Duration>,
     /// Operations after which the schedule ends.
     pub operations: Option<u64>,
-    /// From an operation's intended start to its absolute deadline.
+    /// From an operation's intended start to its absolute deadline, unless the driver prepared it with another one.
     pub timeout: Duration,
     /// Operations in flight. One more is turned away and counted as a failure of the observer.
     pub max_in_flight: usize,
@@ -86,7 +83,7 @@ pub enum ExecuteError {
     },
 }
 
-/// The phase so far, shown twice a second.
+/// The phase so far, shown at every second look of the pacer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     /// Since the execution began.
@@ -107,7 +104,7 @@ pub fn window_from(clock: &dyn Clock, limits: &Limits) -> Window {
 }
 
 /// Runs schedules. Everything that one execution needs besides its driver and its arrivals.
-pub struct Executor<'a, P> {
+pub struct Executor<'a, P, R> {
     /// Bounds.
     pub limits: Limits,
     /// What counts; from [`window_from`] with the same limits, immediately before.
@@ -115,14 +112,14 @@ pub struct Executor<'a, P> {
     /// Waits for moments.
     pub pacer: &'a mut P,
     /// Takes every operation; made for the same window.
-    pub recorder: &'a mut Recorder,
+    pub recorder: &'a mut R,
     /// Ends the execution early, within a second.
     pub stop: &'a CancellationToken,
-    /// Called twice a second; has to return at once.
+    /// Called at every second look of the pacer, twice a second for load; has to return at once.
     pub show: &'a mut (dyn FnMut(Progress) + Send),
 }
 
-impl<P: Pace> Executor<'_, P> {
+impl<P: Pace, R: Record> Executor<'_, P, R> {
     /// Runs to the end of the window, of the operations, of the driver's or by a stop, and waits for what is in flight then.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 //!
 //! There is one engine: a [`schedule`] says when operations are wanted, the [`executor`] starts each at that moment whatever became
 //! of the others, and the [`recorder`] keeps what happened. What an operation *is*, a [`driver::Driver`] says, which does one thing:
-//! this task until this deadline, and its outcome. Schedules of other kinds (cron) and other drivers join here; there is
-//! no second scheduler, retry loop or history.
+//! this task until this deadline, and its outcome. An [`agenda`] is such a schedule and driver, by the wall clock ([`cron`]).
+//! There is no second scheduler, retry loop or history.
 //!
 //! Contracts that every part keeps:
 //!
@@ -14,8 +14,10 @@
 //!   turn away is counted.
 //! * Time is a [`peermark_core::Clock`]; the only reading of the system's clock is in [`clock`].
 
+pub mod agenda;
 pub mod calibrate;
 pub mod clock;
+pub mod cron;
 pub mod doctor;
 pub mod driver;
 pub mod environment;

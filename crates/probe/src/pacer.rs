@@ -8,7 +8,7 @@
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long before a moment the thread stops sleeping: above what waking up takes on a virtual machine (50 to 90 us measured), so
 /// that a sleep does not make a start late.
@@ -31,6 +32,9 @@ const LAST_NS: u64 = 20_000;
 /// Share of the time between two moments that this may take at most, as a divisor: the sockets come first at high rates.
 const LAST_SHARE: u64 = 5;
 
+/// The longest single sleep of a [`RelaxedPacer`].
+const FAR: Duration = Duration::from_secs(60);
+
 /// Whether anything else on the thread waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
@@ -39,6 +43,9 @@ pub enum Others {
     /// Operations, which wait for their sockets.
     InFlight,
 }
+
+/// How often an execution looks whether it shall stop, unless its pacer says otherwise.
+pub const WATCH_NS: u64 = 250_000_000;
 
 /// Waits for moments of one clock.
 pub trait Pace: Send {
@@ -51,6 +58,11 @@ pub trait Pace: Send {
     /// What the system said about the timer.
     fn poll_until(&mut self, at_ns: MonotonicNs, others: Others, cx: &mut Context<'_>)
     -> Poll<io::Result<MonotonicNs>>;
+
+    /// How often an execution looks whether it shall stop, though nothing is due; it shows its numbers every second time.
+    fn watch_ns(&self) -> u64 {
+        WATCH_NS
+    }
 }
 
 /// Waits within a microsecond, on a runtime with I/O enabled. Meant for a thread of its own.
@@ -134,11 +146,52 @@ impl Pace for PrecisePacer {
     }
 }
 
+/// Waits on the runtime's timer, a millisecond or two too long, and never spins: for schedules that do not mind, in a process that
+/// does something else.
+pub struct RelaxedPacer {
+    clock: Arc<dyn Clock>,
+    sleep: Option<(MonotonicNs, Pin<Box<Sleep>>)>,
+}
+
+impl RelaxedPacer {
+    /// A pacer on `clock`, which has to run at the speed of the runtime's.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, sleep: None }
+    }
+}
+
+impl Pace for RelaxedPacer {
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn poll_until(&mut self, at_ns: MonotonicNs, _: Others, cx: &mut Context<'_>) -> Poll<io::Result<MonotonicNs>> {
+        loop {
+            let now_ns = self.clock.now_ns();
+            if now_ns >= at_ns {
+                return Poll::Ready(Ok(now_ns));
+            }
+            let due = || Instant::now() + Duration::from_nanos(at_ns - now_ns).min(FAR);
+            let (until_ns, sleep) = self.sleep.get_or_insert_with(|| (at_ns, Box::pin(sleep_until(due()))));
+            if *until_ns != at_ns {
+                *until_ns = at_ns;
+                sleep.as_mut().reset(due());
+            }
+            ready!(sleep.as_mut().poll(cx));
+            // The two clocks may disagree by a little: then it sleeps once more.
+            self.sleep = None;
+        }
+    }
+
+    /// Whoever waits at leisure has other means to hear of a stop: every wake-up costs.
+    fn watch_ns(&self) -> u64 {
+        FAR.as_secs() * 1_000_000_000
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::future::poll_fn;
-
-    use tokio::time::{Instant, Sleep, sleep_until};
 
     use super::*;
     use crate::clock::MonotonicClock;
@@ -159,7 +212,7 @@ pub(crate) mod tests {
     pub(crate) struct VirtualPacer {
         clock: Arc<dyn Clock>,
         epoch: Instant,
-        sleep: Option<(MonotonicNs, std::pin::Pin<Box<Sleep>>)>,
+        sleep: Option<(MonotonicNs, Pin<Box<Sleep>>)>,
     }
 
     impl VirtualPacer {
@@ -183,6 +236,19 @@ pub(crate) mod tests {
             }
             let (_, sleep) = self.sleep.as_mut().unwrap();
             sleep.as_mut().poll(cx).map(|()| Ok(self.clock.now_ns()))
+        }
+    }
+
+    #[tokio::test]
+    async fn relaxed_moments_are_never_early_and_may_change() {
+        let clock: Arc<dyn Clock> = Arc::new(MonotonicClock::new());
+        let mut pacer = RelaxedPacer::new(Arc::clone(&clock));
+        let far = poll_fn(|cx| Poll::Ready(pacer.poll_until(u64::MAX / 2, Others::None, cx).is_pending())).await;
+        assert!(far);
+        for gap_ns in [0, 1_000, 300_000, 2_000_000, 20_000_000] {
+            let due = clock.now_ns() + gap_ns;
+            let read_ns = poll_fn(|cx| pacer.poll_until(due, Others::InFlight, cx)).await.unwrap();
+            assert!(read_ns >= due && clock.now_ns() >= due);
         }
     }
 

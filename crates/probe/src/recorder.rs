@@ -67,6 +67,18 @@ pub struct Snapshot {
     pub p99_ns: Option<u64>,
 }
 
+/// Takes operations as they end.
+pub trait Record: Send {
+    /// Takes one operation. Called by the task that starts operations, so it has to return at once.
+    ///
+    /// # Errors
+    /// [`SinkFailure`] where no more can be kept, which ends the execution.
+    fn record(&mut self, finished: &Finished) -> Result<(), SinkFailure>;
+
+    /// The execution so far.
+    fn snapshot(&self) -> Snapshot;
+}
+
 /// Records one execution.
 pub struct Recorder {
     window: Window,
@@ -136,6 +148,17 @@ impl Recorder {
             self.lanes.iter_mut().try_for_each(|lane| lane.flush(sender))?;
         }
         Ok(self.lanes.into_iter().map(|lane| lane.into_record(end_ns)).collect())
+    }
+}
+
+impl Record for Recorder {
+    #[inline]
+    fn record(&mut self, finished: &Finished) -> Result<(), SinkFailure> {
+        Self::record(self, finished)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Self::snapshot(self)
     }
 }
 

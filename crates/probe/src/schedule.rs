@@ -4,6 +4,7 @@
 //! loops know every moment before the first operation starts: what the system under test does cannot move them.
 
 use std::num::NonZeroU32;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rand::Rng;
@@ -103,8 +104,12 @@ impl Schedule {
 /// The next thing that a schedule wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// An operation, this many nanoseconds after the schedule began. Never earlier than the one before.
+    /// An operation, this many nanoseconds after the schedule began. In a plan
+    /// of load never earlier than the one before.
     At(u64),
+    /// Nothing is wanted yet: ask again this many nanoseconds after the schedule began, when an operation has ended, or when
+    /// [`Arrivals::poll_changed`] says so.
+    Later(u64),
     /// An operation as soon as fewer than `concurrency` are in flight.
     WhenFewerThan {
         /// The bound.
@@ -123,6 +128,11 @@ pub enum Arrival {
 pub trait Arrivals: Send {
     /// The next arrival. After [`Arrival::End`] it stays that.
     fn next_arrival(&mut self) -> Arrival;
+
+    /// Ready when [`Arrival::Later`] is to be asked again before its time. Schedules whose moments nobody moves never are.
+    fn poll_changed(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
 }
 
 /// The arrivals of a [`Schedule`].

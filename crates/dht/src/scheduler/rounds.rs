@@ -104,7 +104,7 @@ impl Driver for RoundDriver {
     fn prepare(&mut self, number: u64) -> Option<Prepared<Task>> {
         let mut content = vec![0; CONTENT_BYTES];
         self.seed.stream_at("content", number).fill_bytes(&mut content);
-        Some(Prepared { lane: 0, trace: number, task: Task { number, content } })
+        Some(Prepared { lane: 0, trace: number, timeout: None, task: Task { number, content } })
     }
 
     fn run(&self, task: Task, _deadline_ns: MonotonicNs) -> impl Future<Output = Done> + Send + 'static {

@@ -1,9 +1,11 @@
 //! The deciding task: what is due, what has ended, when to look again.
 
+mod wait;
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use peermark_core::{Clock, MonotonicNs};
@@ -11,9 +13,10 @@ use tokio::task::{JoinError, JoinSet, unconstrained};
 use tokio::time::Instant;
 
 use super::operation::{Ended, Planned};
-use super::{ExecuteError, Execution, Executor, Progress, STOP_GRACE_NS, WATCH_NS, nanoseconds};
+use super::{ExecuteError, Execution, Executor, Progress, STOP_GRACE_NS, nanoseconds};
 use crate::driver::{Driver, Prepared};
-use crate::pacer::{Others, Pace};
+use crate::pacer::Pace;
+use crate::recorder::Record;
 use crate::schedule::{Arrival, Arrivals};
 
 /// Operations that are started before the runtime gets a turn. When many are due at once, those that were started first shall not
@@ -29,8 +32,8 @@ struct Due {
     now_ns: MonotonicNs,
 }
 
-pub(super) struct Dispatcher<'a, P> {
-    engine: Executor<'a, P>,
+pub(super) struct Dispatcher<'a, P, R> {
+    engine: Executor<'a, P, R>,
     clock: Arc<dyn Clock>,
     running: JoinSet<Ended>,
     began_ns: MonotonicNs,
@@ -46,8 +49,8 @@ pub(super) struct Dispatcher<'a, P> {
     execution: Execution,
 }
 
-impl<'a, P: Pace> Dispatcher<'a, P> {
-    pub(super) fn new(engine: Executor<'a, P>) -> Self {
+impl<'a, P: Pace, R: Record> Dispatcher<'a, P, R> {
+    pub(super) fn new(engine: Executor<'a, P, R>) -> Self {
         let clock = Arc::clone(engine.pacer.clock());
         let began_ns = engine.window.start_ns.saturating_sub(nanoseconds(engine.limits.warm_up));
         let began = Instant::now() - Duration::from_nanos(clock.now_ns().saturating_sub(began_ns));
@@ -60,6 +63,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
             stopped: false,
             exhausted: false,
         };
+        let watch_ns = began_ns + engine.pacer.watch_ns();
         Self {
             engine,
             clock,
@@ -69,7 +73,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
             last_deadline_ns: began_ns,
             last_intended_ns: None,
             last_end_ns: began_ns,
-            watch_ns: began_ns + WATCH_NS,
+            watch_ns,
             watches: 0,
             execution,
         }
@@ -91,6 +95,14 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
             let number = self.execution.arrivals;
             if arrival == Arrival::End || self.engine.limits.operations.is_some_and(|most| number >= most) {
                 break;
+            }
+            if let Arrival::Later(offset) = arrival {
+                let at_ns = self.began_ns.saturating_add(offset);
+                if !self.let_pass(at_ns, arrivals).await? {
+                    break;
+                }
+                batch = 0;
+                continue;
             }
             if batch >= MAX_BATCH || !self.is_due(arrival) {
                 // Lets what was just started begin before the next operation is prepared, which takes time.
@@ -128,7 +140,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
                     self.collect()?;
                     self.idle_due_ns(every_ns)
                 }
-                Arrival::End => return Ok(None),
+                Arrival::Later(_) | Arrival::End => return Ok(None),
             };
             if due_ns < end_ns && due_ns <= now_ns {
                 return Ok(Some(Due { intended_ns: due_ns, now_ns }));
@@ -178,7 +190,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
             Arrival::At(offset) => self.began_ns.saturating_add(offset) <= self.clock.now_ns(),
             Arrival::WhenFewerThan { concurrency } => self.running.len() < concurrency as usize,
             Arrival::WhenIdle { every_ns } => self.idle_due_ns(every_ns) <= self.clock.now_ns(),
-            Arrival::End => false,
+            Arrival::Later(_) | Arrival::End => false,
         }
     }
 
@@ -190,7 +202,8 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
         prepared: Prepared<D::Task>,
         Due { intended_ns, now_ns }: Due,
     ) -> Result<(), ExecuteError> {
-        let deadline_ns = intended_ns.saturating_add(nanoseconds(self.engine.limits.timeout));
+        let deadline_ns =
+            intended_ns.saturating_add(nanoseconds(prepared.timeout.unwrap_or(self.engine.limits.timeout)));
         let deadline = self.began + Duration::from_nanos(deadline_ns.saturating_sub(self.began_ns));
         let planned = Planned { lane: prepared.lane, trace: prepared.trace, intended_ns, deadline_ns, deadline };
         self.execution.arrivals += 1;
@@ -217,26 +230,6 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
         }
     }
 
-    /// Waits for a moment, but no longer than until an operation ends or it is time to watch. Returns what the clock shows then.
-    async fn wait(&mut self, at_ns: MonotonicNs) -> Result<MonotonicNs, ExecuteError> {
-        let at_ns = at_ns.min(self.watch_ns);
-        poll_fn(|cx| self.poll_wait(at_ns, cx)).await
-    }
-
-    fn poll_wait(&mut self, at_ns: MonotonicNs, cx: &mut Context<'_>) -> Poll<Result<MonotonicNs, ExecuteError>> {
-        let mut ended = false;
-        while let Poll::Ready(Some(joined)) = self.running.poll_join_next(cx) {
-            self.record_joined(joined)?;
-            ended = true;
-        }
-        let others = if self.running.is_empty() { Others::None } else { Others::InFlight };
-        match self.engine.pacer.poll_until(at_ns, others, cx)? {
-            Poll::Ready(now_ns) => Poll::Ready(Ok(now_ns)),
-            Poll::Pending if ended => Poll::Ready(Ok(self.clock.now_ns())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
     fn collect(&mut self) -> Result<(), ExecuteError> {
         while let Some(joined) = self.running.try_join_next() {
             self.record_joined(joined)?;
@@ -258,7 +251,7 @@ impl<'a, P: Pace> Dispatcher<'a, P> {
     /// Whether a stop was asked for; shows the numbers when it is time.
     fn shall_stop(&mut self, now_ns: MonotonicNs) -> bool {
         if now_ns >= self.watch_ns {
-            self.watch_ns = now_ns + WATCH_NS;
+            self.watch_ns = now_ns + self.engine.pacer.watch_ns();
             self.watches += 1;
             if self.watches.is_multiple_of(2) {
                 self.show_progress(now_ns);

@@ -44,7 +44,7 @@ impl Planned {
             // Complete, but not by the deadline: the runtime's timer is coarser than the clock.
             Ok(Some(done)) if done.outcome.is_ok() && ended_ns > self.deadline_ns => timed_out(),
             Ok(Some(done)) => done,
-            Ok(None) => Done::failed(FailureClass::NotSent, Culprit::Observer),
+            Ok(None) => Done::failed(FailureClass::Panicked, Culprit::Observer),
             Err(_elapsed) => timed_out(),
         };
         let ended_ns = match done.outcome.class() {

@@ -1,16 +1,20 @@
 //! The engine in virtual time: a paused runtime, drivers that sleep instead of working.
 
+mod later;
+
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use peermark_core::{Culprit, FailureClass, MonotonicNs, Seed};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::*;
 use crate::driver::{Done, Prepared};
 use crate::pacer::tests::VirtualPacer;
-use crate::recorder::LaneRecord;
+use crate::recorder::{LaneRecord, Recorder};
 use crate::schedule::{Rate, Schedule};
 
 const MS: u64 = 1_000_000;
@@ -32,7 +36,7 @@ where
     }
     fn prepare(&mut self, number: u64) -> Option<Prepared<u64>> {
         self.left = self.left.checked_sub(1)?;
-        Some(Prepared { lane: 0, trace: number, task: number })
+        Some(Prepared { lane: 0, trace: number, timeout: None, task: number })
     }
     fn run(&self, task: u64, _deadline_ns: MonotonicNs) -> impl Future<Output = Done> + Send + 'static {
         (self.call)(task)
@@ -122,6 +126,7 @@ async fn a_panic_is_the_failure_of_its_operation_alone() {
     })
     .await;
     assert_eq!((record.count, record.ok, execution.panicked), (10, 9, 1));
+    assert_eq!(record.failed, [((FailureClass::Panicked, Culprit::Observer), 1)].into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,16 +202,16 @@ async fn an_open_loop_sees_the_stall_that_a_closed_loop_omits() {
 
 /// Real starts of rounds, each taking so many milliseconds, 100 ms apart where they can be, and the record.
 async fn rounds_that_take(ms: &'static [u64]) -> (Vec<u64>, LaneRecord) {
-    let starts = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let starts = Arc::new(Mutex::new(Vec::new()));
     let began = Instant::now();
     let counted = Limits { duration: None, operations: Some(ms.len() as u64), ..limits(0) };
     let (execution, record) = run(Schedule::Rounds { every: Duration::from_millis(100) }, counted, |number| {
-        starts.lock().unwrap().push(began.elapsed().as_millis() as u64);
+        starts.lock().push(began.elapsed().as_millis() as u64);
         takes(Duration::from_millis(ms[number as usize]))
     })
     .await;
     assert_eq!((execution.arrivals, execution.refused), (ms.len() as u64, 0));
-    let starts = starts.lock().unwrap().clone();
+    let starts = starts.lock().clone();
     (starts, record)
 }
 

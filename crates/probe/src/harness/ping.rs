@@ -62,7 +62,7 @@ impl Driver for Pings {
     }
 
     fn prepare(&mut self, number: u64) -> Option<Prepared<()>> {
-        Some(Prepared { lane: 0, trace: number, task: () })
+        Some(Prepared { lane: 0, trace: number, timeout: None, task: () })
     }
 
     fn run(&self, _task: (), _deadline_ns: MonotonicNs) -> impl Future<Output = Done> + Send + 'static {

@@ -86,7 +86,7 @@ impl Driver for MixDriver<'_> {
         (0..lanes).map(|step| (first + step) % lanes).find_map(|lane| {
             let (op, weight) = self.mix[lane];
             let task = if weight > 0 { self.task(op)?.made_ready() } else { return None };
-            Some(Prepared { lane, trace: task.trace(), task })
+            Some(Prepared { lane, trace: task.trace(), timeout: None, task })
         })
     }
 
@@ -111,7 +111,7 @@ impl Driver for ListDriver {
 
     fn prepare(&mut self, _number: u64) -> Option<Prepared<Task>> {
         let task = self.tasks.pop_front()?.made_ready();
-        Some(Prepared { lane: 0, trace: task.trace(), task })
+        Some(Prepared { lane: 0, trace: task.trace(), timeout: None, task })
     }
 
     fn run(&self, task: Task, _deadline_ns: MonotonicNs) -> impl Future<Output = Done> + Send + 'static {

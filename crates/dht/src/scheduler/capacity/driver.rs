@@ -108,7 +108,7 @@ impl LookupDriver {
         let server = self.servers.publishers[below(&mut self.choices, self.servers.publishers.len())?];
         let mut content = vec![0; CONTENT_BYTES];
         self.contents.fill_bytes(&mut content);
-        Some(Prepared { lane: 1, trace: server as u64, task: Task::Provide { server, content } })
+        Some(Prepared { lane: 1, trace: server as u64, timeout: None, task: Task::Provide { server, content } })
     }
 }
 
@@ -127,7 +127,7 @@ impl Driver for LookupDriver {
         }
         match self.servers.draw(&mut self.choices) {
             Some((cid, server)) => {
-                Some(Prepared { lane: 0, trace: server as u64, task: Task::Retrieve { server, cid } })
+                Some(Prepared { lane: 0, trace: server as u64, timeout: None, task: Task::Retrieve { server, cid } })
             }
             None => self.provide(),
         }
