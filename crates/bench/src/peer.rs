@@ -31,6 +31,8 @@ pub enum PeerKind {
     Stream,
     /// A node of ours, by Bitswap.
     Bitswap,
+    /// Forty monitors.
+    Monitors,
 }
 
 impl PeerKind {
@@ -40,6 +42,7 @@ impl PeerKind {
             Self::Tcp => "tcp",
             Self::Stream => "stream",
             Self::Bitswap => "bitswap",
+            Self::Monitors => "monitors",
         }
     }
 }
@@ -60,10 +63,11 @@ pub async fn serve(kind: PeerKind, data: &Path) -> Result<(), BenchError> {
         PeerKind::Tcp => serve_tcp().await,
         PeerKind::Stream => serve_stream().await,
         PeerKind::Bitswap => serve_node(data).await,
+        PeerKind::Monitors => crate::monitor::serve_fleet(data).await,
     }
 }
 
-fn announce(line: &str) -> Result<(), BenchError> {
+pub(crate) fn announce(line: &str) -> Result<(), BenchError> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(BenchError::io("announcing the peer"))
 }

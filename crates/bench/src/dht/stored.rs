@@ -55,7 +55,7 @@ impl Driver for LookupDriver {
 
     fn prepare(&mut self, number: u64) -> Option<Prepared<RecordKey>> {
         let task = self.keys[(number % self.keys.len() as u64) as usize].clone();
-        Some(Prepared { lane: 0, trace: number, task })
+        Some(Prepared { lane: 0, trace: number, timeout: None, task })
     }
 
     fn run(&self, task: RecordKey, deadline_ns: MonotonicNs) -> impl Future<Output = Done> + Send + 'static {
