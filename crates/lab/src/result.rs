@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use peermark_core::{Calibration, Environment, Seed};
+use peermark_core::{Calibration, Culprit, Environment, Seed, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +51,82 @@ pub struct RunResult {
     pub host: HostUse,
     /// Faults that were injected, with what was seen.
     pub faults: Vec<FaultResult>,
+    /// What the nodes' own tests said, one entry per test; empty where the nodes run none. Class SELF_REPORT: of the nodes, by
+    /// themselves.
+    #[serde(default)]
+    pub self_tests: Vec<SelfTestResult>,
     /// Everything that limits what the figures may be used for, in plain words.
     pub warnings: Vec<String>,
+}
+
+/// What one self-test said on all nodes that ran it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SelfTestResult {
+    /// Name of the test.
+    pub task: String,
+    /// The unit of its value.
+    pub unit: Unit,
+    /// What its value is.
+    pub value: String,
+    /// Nodes that ran it.
+    pub nodes: u32,
+    /// Attempts that ran to their end, whatever they found.
+    pub ok: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Attempts that did not try.
+    pub skipped: u64,
+    /// Values of the successes; `null` without any.
+    pub values: Option<SelfTestValues>,
+    /// How often each failure and finding was named.
+    pub problems_by_code: BTreeMap<String, u64>,
+    /// The first of them, in full.
+    pub problems: Vec<SelfTestProblem>,
+}
+
+/// How values lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SelfTestValues {
+    /// How many there are.
+    pub n: u64,
+    /// Smallest.
+    pub low: i64,
+    /// Median, the lower one of two.
+    pub median: i64,
+    /// Largest.
+    pub high: i64,
+}
+
+/// What a self-test has to complain of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SelfTestProblem {
+    /// Number of the node.
+    pub node: u32,
+    /// Which of the test's failures.
+    pub code: String,
+    /// Who has to mend it.
+    pub culprit: Culprit,
+    /// The particulars.
+    pub detail: String,
+    /// What to do about it; `null` where it had passed by the end of the run.
+    pub advice: Option<String>,
+}
+
+impl SelfTestResult {
+    pub(crate) fn new(task: &str, unit: Unit, value: &str) -> Self {
+        Self {
+            task: task.to_owned(),
+            unit,
+            value: value.to_owned(),
+            nodes: 0,
+            ok: 0,
+            failed: 0,
+            skipped: 0,
+            values: None,
+            problems_by_code: BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
 }
 
 /// Whether the figures may be used.

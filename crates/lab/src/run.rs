@@ -9,6 +9,7 @@ mod operations;
 mod plan;
 mod record;
 mod running;
+mod self_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -272,6 +273,9 @@ impl Run {
         let mut network = network.lock().await;
         network.settle().await;
         network.look().await;
+        let self_tests = self_tests::collect(&network.nodes).await;
+        let epoch_ms = self.clock.wall_ms().saturating_sub(self.clock.now_ns() / 1_000_000);
+        history.keep_self_tests(&self_tests, epoch_ms).await?;
         let block_size = self.options.scenario.nodes.block_size.0;
         let fetched_blocks = operations::fetched_blocks(&outcome, block_size);
         Ok(Measured {
@@ -282,6 +286,7 @@ impl Run {
             resources: network.observer.resources(&network.nodes),
             host: host.during(&outcome, load_began_ns..load_ended_ns),
             faults,
+            self_tests,
             stopped: outcome.stopped,
         })
     }
@@ -304,6 +309,7 @@ impl Run {
             resources: running::resources(&self.options.urls),
             host: host.during(&outcome, begun_ns..ended_ns),
             faults: Vec::new(),
+            self_tests: Vec::new(),
             stopped: outcome.stopped,
         })
     }
@@ -362,6 +368,7 @@ struct Measured {
     resources: Vec<crate::result::NodeResources>,
     host: host::HostSummary,
     faults: Vec<crate::result::FaultResult>,
+    self_tests: Vec<self_tests::Attempts>,
     stopped: bool,
 }
 

@@ -151,6 +151,8 @@ impl Launcher {
         command.args(["--block-size", &settings.block_size.0.to_string()]);
         command.args(["--dht-protocol", &blueprint.dht_protocol]);
         command.args(["--dht-replication", &settings.dht_replication.to_string()]);
+        // What a node under load can afford: its self-tests are part of the report.
+        command.args(["--monitor", "light"]);
         for address in &self.bootstrap {
             command.args(["--bootstrap", address]);
         }

@@ -6,6 +6,7 @@ mod headline;
 mod machine;
 mod nodes;
 mod operations;
+mod self_tests;
 mod thresholds;
 
 use peermark_page::chart::SERIES;
@@ -17,12 +18,13 @@ use crate::result::RunResult;
 use super::wording;
 
 /// The parts of the page that can be jumped to: anchor and title.
-const PARTS: [(&str, &str); 8] = [
+const PARTS: [(&str, &str); 9] = [
     ("operations", "Operations"),
     ("thresholds", "Thresholds"),
     ("distribution", "Distribution"),
     ("time", "Over time"),
     ("nodes", "Nodes"),
+    ("self-tests", "Self-tests"),
     ("machine", "Machine"),
     ("reproduce", "Reproduce"),
     ("reading", "How to read"),
@@ -41,6 +43,7 @@ fn body(page: &mut Markup, run: &RunResult) {
     thresholds::write(page, run);
     figures::write(page, run);
     nodes::write(page, run);
+    self_tests::write(page, run);
     machine::write(page, run);
     guide::write(page);
 }

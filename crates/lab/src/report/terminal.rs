@@ -52,6 +52,9 @@ fn head(run: &RunResult, width: usize) -> Vec<Line> {
     lines.extend(statement("nodes", &wording::nodes(&run.nodes), width));
     lines.extend(statement("exchange", &wording::exchange(&run.exchange), width));
     lines.extend(text("per node", &resources(run), width, 2));
+    if !run.self_tests.is_empty() {
+        lines.extend(statement("self-tests", &wording::self_tests(&run.self_tests, run.nodes.started), width));
+    }
     let host = &run.host;
     let seen = |text: String| wording::during_load(run, text);
     let mut machine = format!("busy {}, steal {}", seen(format::percent(host.busy)), seen(format::percent(host.steal)));

@@ -5,7 +5,8 @@ use peermark_page::format::{self, ABSENT};
 pub(crate) use peermark_page::wording::{Figure, Standing, Statement, printable, tally};
 
 use crate::result::{
-    Arrivals, Exchange, NodeCounts, NodeResources, OperationResult, Percentile, RunResult, ThresholdResult, Verdict,
+    Arrivals, Exchange, NodeCounts, NodeResources, OperationResult, Percentile, RunResult, SelfTestResult,
+    ThresholdResult, Verdict,
 };
 
 /// VALID or SUSPECT.
@@ -86,6 +87,27 @@ pub(crate) fn exchange(exchange: &Exchange) -> Statement {
 }
 
 /// How many thresholds held.
+/// What the nodes said of themselves; those that did not say are counted, because they may be the sick ones.
+pub(crate) fn self_tests(tests: &[SelfTestResult], started: u32) -> Statement {
+    let sum = |of: fn(&SelfTestResult) -> u64| tests.iter().map(of).sum::<u64>();
+    let failed = sum(|test| test.failed);
+    let problems = sum(|test| test.problems_by_code.values().sum());
+    let nodes = tests.iter().map(|test| test.nodes).max().unwrap_or(0);
+    let mut text = format!(
+        "{} on {} of {}: {} ran, {} failed",
+        format::counted(tests.len() as u64, "test"),
+        format::count(u64::from(nodes)),
+        format::counted(u64::from(started), "node"),
+        format::count(sum(|test| test.ok)),
+        format::count(failed)
+    );
+    if problems > 0 {
+        text += &format!(", {} to mend, in the report", format::counted(problems, "thing"));
+    }
+    let all_well = problems == 0 && nodes == started;
+    Statement { standing: if all_well { Standing::Good } else { Standing::Bad }, text }
+}
+
 pub(crate) fn thresholds(thresholds: &[ThresholdResult]) -> Statement {
     let kept = thresholds.iter().filter(|threshold| threshold.ok).count();
     let standing = match thresholds.len() {

@@ -5,7 +5,7 @@ use peermark_judge::Threshold;
 use peermark_judge::threshold::Metric;
 use peermark_probe::environment::environment;
 
-use super::{Measured, RunOptions};
+use super::{Measured, RunOptions, self_tests};
 use crate::result::{OperationResult, Percentile, RunResult, SCHEMA, ThresholdResult, Validity, Verdict};
 
 /// Above this share of busy CPU time the host decides the figures, not the nodes.
@@ -52,6 +52,7 @@ pub(super) fn result(
         calibration_after,
         host: measured.host.used,
         faults: measured.faults,
+        self_tests: self_tests::results(&measured.self_tests),
         warnings,
     }
 }

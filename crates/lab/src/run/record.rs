@@ -14,6 +14,7 @@ use peermark_store::{Ending, OpenError, RunEnd, RunRecord, Store, StoreError};
 use thiserror::Error;
 
 use super::RunOptions;
+use super::self_tests::{self, Attempts};
 use crate::report;
 use crate::result::{RunResult, Verdict};
 use crate::scenario::Scenario;
@@ -126,6 +127,23 @@ impl History {
                 self.store.put_hist(id, slice.start_ns, slice.end_ns, None, &slice.histogram).await?;
             }
             self.keep_failures(id, operation).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what the nodes' own tests said: one series per node and test. The run's epoch is at `epoch_ms` of the wall clock.
+    pub(super) async fn keep_self_tests(&self, all: &[Attempts], epoch_ms: u64) -> Result<(), RecordError> {
+        for one in all {
+            let series = Series {
+                kind: format!("monitor.{}", one.task),
+                class: EvidenceClass::SelfReport,
+                observer: one.peer.clone(),
+                subject: one.peer.clone(),
+                unit: one.unit,
+                ..series(&self.run_id, "", &self.environment)
+            };
+            let id = self.store.add_series(&series).await?;
+            self.store.put_observations(id, &self_tests::samples(one, epoch_ms)).await?;
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! Runs to report: a large one with everything that can go wrong, and one that ended before it began.
 
+use std::collections::BTreeMap;
+
 use peermark_core::calibration::{BytesPerSecond, FdatasyncNs};
-use peermark_core::{Calibration, Environment, Seed};
+use peermark_core::{Calibration, Culprit, Environment, Seed, Unit};
 use peermark_lab::result::{
-    Arrivals, Exchange, FaultResult, HostUse, NodeCounts, NodeResources, RunResult, SCHEMA, ThresholdResult, Validity,
-    Verdict,
+    Arrivals, Exchange, FaultResult, HostUse, NodeCounts, NodeResources, RunResult, SCHEMA, SelfTestProblem,
+    SelfTestResult, SelfTestValues, ThresholdResult, Validity, Verdict,
 };
 
 use crate::load::{Draw, Plan, SECOND};
@@ -74,6 +76,7 @@ pub(crate) fn network() -> RunResult {
         calibration_after: calibration(236_000, 1_465_000_000, 2_760_000_000),
         host: HostUse { busy: 0.914, steal: 0.0031, generator_cpu_seconds: 12.34, throttled: Some(0) },
         faults: vec![fault("kill", 39 * SECOND), fault("restart", 42 * SECOND + SECOND / 2)],
+        self_tests: self_tests(),
         warnings: vec![
             "One machine: network latency between nodes is that of the loopback interface.".to_owned(),
             "The foreign node 49 (kubo) shows no disk use and no count of peers.".to_owned(),
@@ -105,6 +108,7 @@ pub(crate) fn aborted() -> RunResult {
         thresholds: Vec::new(),
         host: HostUse::default(),
         faults: Vec::new(),
+        self_tests: Vec::new(),
         warnings: Vec::new(),
         ..network()
     }
@@ -175,4 +179,39 @@ fn fault(action: &str, at_ns: u64) -> FaultResult {
         _ => "the node answered again after 1.31 s with 8 peers",
     };
     FaultResult { action: action.to_owned(), node: 17, at_ns, verified: true, detail: detail.to_owned() }
+}
+
+/// One test with nothing to mend, one with a finding and a failure.
+fn self_tests() -> Vec<SelfTestResult> {
+    let problem = |node, code: &str, advice: Option<&str>| SelfTestProblem {
+        node,
+        code: code.into(),
+        culprit: Culprit::Observer,
+        detail: "/data: 2.1 % of 40 GiB free <b>now</b>".into(),
+        advice: advice.map(Into::into),
+    };
+    let test = |task: &str, unit, value: &str| SelfTestResult {
+        task: task.into(),
+        unit,
+        value: value.into(),
+        nodes: 50,
+        ok: 6,
+        failed: 0,
+        skipped: 1,
+        values: Some(SelfTestValues { n: 6, low: 0, median: 1_240_000, high: 2_480_000 }),
+        problems_by_code: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    vec![
+        SelfTestResult {
+            failed: 1,
+            problems_by_code: BTreeMap::from([("space_low".into(), 2), ("timeout".into(), 1)]),
+            problems: vec![
+                problem(1, "space_low", Some("free some space: du -xh / | sort -h")),
+                problem(2, "timeout", None),
+            ],
+            ..test("healthcheck", Unit::Count, "problems found")
+        },
+        test("node-self-test", Unit::Nanoseconds, "time of all steps"),
+    ]
 }
