@@ -20,8 +20,11 @@ CARGO_DENY_VERSION := 0.20.2
 BUILD_PACKAGES := gcc libc6-dev
 
 # git         the tests over the repository itself ask git which files belong to it.
-# postgresql  tests start servers of their own on free ports, as another user where they run as root; the system's is not touched.
-TEST_PACKAGES := $(BUILD_PACKAGES) git postgresql
+# postgresql, redis-server, iperf3  tests start servers of their own on free ports (PostgreSQL as another user where they run as
+#             root); the system's are not touched.
+# iproute2    tests of what needs a network of its own make one with ip.
+# prometheus  promtool checks the alert rules that the monitor hands out.
+TEST_PACKAGES := $(BUILD_PACKAGES) git postgresql redis-server iperf3 iproute2 prometheus
 
 # binutils   strip and readelf.
 # tar, gzip  the archive.
@@ -31,6 +34,10 @@ probe.gcc := command -v $(CC)
 probe.libc6-dev := echo '\#include <stdlib.h>' | $(CC) -fsyntax-only -x c -
 probe.git := command -v git
 probe.postgresql := { command -v initdb && command -v postgres || ls /usr/lib/postgresql/*/bin/initdb; } && command -v psql
+probe.redis-server := command -v redis-server
+probe.iperf3 := command -v iperf3
+probe.iproute2 := command -v ip || ls /usr/sbin/ip || ls /sbin/ip
+probe.prometheus := command -v promtool
 probe.binutils := command -v strip && command -v readelf
 probe.tar := command -v tar
 probe.gzip := command -v gzip
@@ -111,6 +118,18 @@ prove-compare: ## 40 pairs of arms of one binary: how often are they told apart?
 	$(call need,$(BUILD_PACKAGES))
 	$(CARGO) build --release --locked -p peermark
 	$(BINARY) doctor compare --pairs 40
+
+.PHONY: prove-monitor-kills
+prove-monitor-kills: need-test ## 200 SIGKILLs of a monitor at random moments, and 200 of its history alone: is anything lost?
+	PEERMARK_KILLS=200 $(CARGO) test --release --locked -p peermark --test it -- --exact --nocapture \
+		monitor::kill_9_at_random_moments_loses_nothing_that_was_told
+	PEERMARK_KILLS=200 $(CARGO) test --release --locked -p peermark-monitor --test it -- --exact --nocapture \
+		history_kill::history_survives_kills
+
+.PHONY: prove-monitor-history
+prove-monitor-history: need-test ## 400 days of the default self-tests: how much room does their history take?
+	PEERMARK_DAYS=400 $(CARGO) test --release --locked -p peermark-monitor --test it -- --exact --nocapture \
+		history_footprint::four_hundred_days_of_the_default_tasks_fit_in_50_mb
 
 .PHONY: need-test
 need-test:

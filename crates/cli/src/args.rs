@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::command::bench::BenchCommand;
+use crate::command::config::ConfigCommand;
 use crate::command::dht::DhtCommand;
 use crate::command::doctor::DoctorCommand;
 use crate::command::lab::LabCommand;
 use crate::command::load::LoadCommand;
+use crate::command::monitor::MonitorCommand;
 use crate::command::node::NodeCommand;
 use crate::command::up::UpCommand;
 
@@ -36,12 +38,16 @@ pub(crate) enum Command {
     Load(LoadCommand),
     /// Publish and lookup latency in DHTs: server
     Dht(DhtCommand),
-    /// Whether the instrument itself can be trusted on this machine
+    /// Scheduled self-tests of nodes: ask a monitor, give it orders, watch a fleet of them
+    Monitor(MonitorCommand),
+    /// What is wrong with this machine or node, and what to do; whether the instrument itself can be trusted
     Doctor(DoctorCommand),
     /// Around runs: plan, list, logs, compare, clean
     Lab(LabCommand),
     /// The product's own figures, each beside its reference
     Bench(BenchCommand),
+    /// The configuration: every value with its origin
+    Config(ConfigCommand),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 2 usage, 64 configuration, 65 bad scenario or data, 69 dependency unavailable, \

@@ -11,7 +11,11 @@ use peermark_http::BindError;
 use peermark_lab::dht::DhtError;
 use peermark_lab::run::RunError;
 use peermark_lab::scenario::ScenarioError;
+use peermark_monitor::MonitorError;
+use peermark_monitor::client::MonitorClientError;
+use peermark_monitor::fleet::{FleetConfigError, FleetError};
 use peermark_node::NodeError;
+use peermark_node::client::ClientError;
 use peermark_store::OpenError;
 use thiserror::Error;
 
@@ -48,6 +52,9 @@ pub(crate) enum ExpectedError {
     /// A node did not start.
     #[error("node: {0}")]
     Node(#[from] NodeError),
+    /// A monitor did not start.
+    #[error(transparent)]
+    MonitorStart(#[from] MonitorError),
     /// A DHT server did not start.
     #[error("the DHT server does not start")]
     DhtServer(#[source] Box<ServerError>),
@@ -66,6 +73,15 @@ pub(crate) enum ExpectedError {
     /// A DHT cannot be joined.
     #[error("DHT: {0}")]
     DhtEngine(#[from] EngineError),
+    /// A monitor cannot be asked, or refuses.
+    #[error(transparent)]
+    Monitor(Box<MonitorClientError>),
+    /// A fleet of monitors cannot be watched.
+    #[error("fleet: {0}")]
+    Fleet(#[source] Box<FleetError>),
+    /// Nobody can listen there.
+    #[error(transparent)]
+    Listen(#[from] BindError),
     /// A benchmark gave no figure.
     #[error("benchmark: {0}")]
     Bench(#[source] peermark_bench::BenchError),
@@ -109,6 +125,7 @@ impl ExpectedError {
                     Exit::Unavailable
                 }
             },
+            Self::MonitorStart(error) => monitor_start_exit_code(error),
             Self::DhtServer(error) => server_exit_code(error),
             Self::DhtScheduler(error) => scheduler_exit_code(error),
             Self::DhtHost(error) => match error {
@@ -117,6 +134,10 @@ impl ExpectedError {
             },
             Self::DhtEngine(EngineError::NoBootstrap | EngineError::Setting { .. }) => Exit::Configuration,
             Self::DhtEngine(_) | Self::Store(_) | Self::Unavailable(_) => Exit::Unavailable,
+            Self::Monitor(error) => monitor_exit_code(error),
+            Self::Fleet(error) => fleet_exit_code(error),
+            Self::Listen(BindError::Open { .. }) => Exit::Configuration,
+            Self::Listen(BindError::Io { .. }) => Exit::Unavailable,
             Self::Run(error) => run_exit_code(error),
             Self::DhtRun(error) => dht_run_exit_code(error),
             Self::Scenario(error) => scenario_exit_code(error),
@@ -125,6 +146,24 @@ impl ExpectedError {
             Self::Read { .. } => Exit::Unavailable,
             Self::System(_) | Self::Bench(_) => Exit::Unavailable,
         }
+    }
+}
+
+impl From<MonitorClientError> for ExpectedError {
+    fn from(error: MonitorClientError) -> Self {
+        Self::Monitor(Box::new(error))
+    }
+}
+
+impl From<FleetError> for ExpectedError {
+    fn from(error: FleetError) -> Self {
+        Self::Fleet(Box::new(error))
+    }
+}
+
+impl From<FleetConfigError> for ExpectedError {
+    fn from(error: FleetConfigError) -> Self {
+        FleetError::from(error).into()
     }
 }
 
@@ -143,6 +182,39 @@ impl From<SchedulerError> for ExpectedError {
 impl From<OpenError> for ExpectedError {
     fn from(error: OpenError) -> Self {
         Self::Store(Box::new(error))
+    }
+}
+
+fn monitor_start_exit_code(error: &MonitorError) -> Exit {
+    match error {
+        MonitorError::Setting(_) | MonitorError::Agenda(_) | MonitorError::Listen(BindError::Open { .. }) => {
+            Exit::Configuration
+        }
+        MonitorError::Key(NodeError::Identity { .. }) => Exit::BadData,
+        _ => Exit::Unavailable,
+    }
+}
+
+fn monitor_exit_code(error: &MonitorClientError) -> Exit {
+    match error {
+        MonitorClientError::TokenInTheClear { .. }
+        | MonitorClientError::Token
+        | MonitorClientError::TokenFile { .. }
+        | MonitorClientError::Trust(_)
+        | MonitorClientError::Call { source: ClientError::InvalidUrl { .. }, .. }
+        | MonitorClientError::Refused { status: 401 | 403, .. } => Exit::Configuration,
+        // What was asked for is not there or cannot be done; a conflict or a limit passes.
+        MonitorClientError::Refused { status: 409 | 429 | 500.., .. } => Exit::Unavailable,
+        MonitorClientError::Refused { .. } => Exit::BadData,
+        MonitorClientError::Call { .. } | MonitorClientError::Document { .. } => Exit::Unavailable,
+    }
+}
+
+fn fleet_exit_code(error: &FleetError) -> Exit {
+    match error {
+        FleetError::Config(FleetConfigError::Read { .. }) => Exit::Unavailable,
+        FleetError::Config(_) | FleetError::Rate(_) => Exit::Configuration,
+        FleetError::Keep(_) | FleetError::Alerts(_) | FleetError::Engine(_) => Exit::Unavailable,
     }
 }
 

@@ -39,6 +39,8 @@ fn run(cli: Cli) -> Result<ExitCode, ExpectedError> {
         Command::Up(up) => command::up::run(*up),
         Command::Load(load) => command::load::run(load),
         Command::Dht(dht) => command::dht::run(dht, cli.config.as_deref()),
+        Command::Monitor(monitor) => command::monitor::run(monitor, cli.config.as_deref()),
+        Command::Config(config) => command::config::run(&config, cli.config.as_deref()),
         Command::Doctor(doctor) => command::doctor::run(&doctor),
         Command::Lab(lab) => command::lab::run(lab),
         Command::Bench(bench) => command::bench::run(bench),

@@ -44,6 +44,8 @@ enum BenchName {
     Intervals,
     /// Publish and lookup in a DHT of fifty servers, beside libp2p's own query
     Dht,
+    /// What self-tests cost a node, and how fast their results are told (needs redis-server)
+    Monitor,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -51,9 +53,10 @@ enum PeerArg {
     Tcp,
     Stream,
     Bitswap,
+    Monitors,
 }
 
-const ALL: [BenchName; 7] = [
+const ALL: [BenchName; 8] = [
     BenchName::Load,
     BenchName::Exchange,
     BenchName::Swarm,
@@ -61,6 +64,7 @@ const ALL: [BenchName; 7] = [
     BenchName::Large,
     BenchName::Intervals,
     BenchName::Dht,
+    BenchName::Monitor,
 ];
 
 /// Runs `peermark bench ...`.
@@ -81,6 +85,7 @@ pub(crate) fn run(command: BenchCommand) -> Result<ExitCode, ExpectedError> {
             PeerArg::Tcp => PeerKind::Tcp,
             PeerArg::Stream => PeerKind::Stream,
             PeerArg::Bitswap => PeerKind::Bitswap,
+            PeerArg::Monitors => PeerKind::Monitors,
         };
         runtime.block_on(serve_until_stdin_closes(kind, &scratch)).map_err(ExpectedError::Bench)?;
         runtime.shutdown_background();
@@ -118,6 +123,7 @@ fn run_all(
             BenchName::Swarm => runtime.block_on(peermark_bench::swarm(program, scratch)),
             BenchName::Idle => runtime.block_on(peermark_bench::idle(program, scratch)),
             BenchName::Large => runtime.block_on(peermark_bench::large(program, scratch)),
+            BenchName::Monitor => runtime.block_on(peermark_bench::monitor(program, scratch)),
             BenchName::Dht => runtime.block_on(peermark_bench::dht(scratch)),
             BenchName::Intervals => Ok(peermark_bench::intervals()),
             BenchName::Load => peermark_bench::load(),

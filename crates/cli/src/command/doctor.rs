@@ -1,5 +1,6 @@
 //! `peermark doctor ...`: whether the instrument itself can be trusted on this machine.
 
+mod machine;
 mod pairs;
 
 use std::process::ExitCode;
@@ -29,7 +30,9 @@ pub(crate) const MAX_FALSE_ALARMS: f64 = 0.05;
 #[derive(Debug, Args)]
 pub(crate) struct DoctorCommand {
     #[command(subcommand)]
-    command: DoctorSubcommand,
+    command: Option<DoctorSubcommand>,
+    #[command(flatten)]
+    here: machine::MachineArgs,
     /// Lines for people, or one JSON document
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
     format: Format,
@@ -56,9 +59,12 @@ enum DoctorSubcommand {
 /// [`ExpectedError`] when a check could not be run.
 pub(crate) fn run(command: &DoctorCommand) -> Result<ExitCode, ExpectedError> {
     let ok = match command.command {
-        DoctorSubcommand::Load => load(command.format)?,
-        DoctorSubcommand::Compare { seed, pairs: None } => compare(Seed(seed), command.format)?,
-        DoctorSubcommand::Compare { seed, pairs: Some(pairs) } => pairs::compare_runs(seed, pairs, command.format)?,
+        None => machine::run(&command.here, command.format)?,
+        Some(DoctorSubcommand::Load) => load(command.format)?,
+        Some(DoctorSubcommand::Compare { seed, pairs: None }) => compare(Seed(seed), command.format)?,
+        Some(DoctorSubcommand::Compare { seed, pairs: Some(pairs) }) => {
+            pairs::compare_runs(seed, pairs, command.format)?
+        }
     };
     Ok(if ok { ExitCode::SUCCESS } else { Exit::ThresholdFailed.into() })
 }

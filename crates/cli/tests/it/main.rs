@@ -6,6 +6,8 @@ mod bench;
 mod dht;
 mod dht_report;
 mod faults;
+mod monitor;
+mod monitor_faces;
 mod one_reader;
 mod program;
 mod runs;

@@ -1,12 +1,12 @@
-//! One house: what the jobs leave is the same kind of evidence. A lab run and a DHT run in one store are read by one reader, which
-//! knows neither of them, into one table.
+//! One house: what the jobs leave is the same kind of evidence. A lab run and a DHT run in one store, and the history of a monitor,
+//! are read by one reader, which knows none of them, into one table.
 
 use std::path::Path;
 
 use peermark_core::Histogram;
 use peermark_store::{RunFilter, Store, StoredSeries};
 
-use crate::program::{Place, stderr};
+use crate::program::{Place, stderr, wait_for};
 
 /// One line of the table.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct Record {
 impl std::fmt::Display for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let p50 = self.p50_ns.map_or("n/a".to_owned(), |ns| format!("{:.3} ms", ns as f64 / 1e6));
-        write!(f, "{:<5} {:<14} {:<4} {:>6} {:>6} {p50:>12}", self.job, self.kind, self.class, self.ok, self.failed)
+        write!(f, "{:<7} {:<22} {:<11} {:>6} {:>6} {p50:>12}", self.job, self.kind, self.class, self.ok, self.failed)
     }
 }
 
@@ -74,8 +74,10 @@ fn one_reader_puts_every_job_into_one_table() {
         let output = place.run(arguments);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     }
+    self_test(&place);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let records = runtime.block_on(table(&place.directory.path().join("peermark.db")));
+    let mut records = runtime.block_on(table(&place.directory.path().join("peermark.db")));
+    records.extend(runtime.block_on(table(&place.directory.path().join("m/monitor.db"))));
     for record in &records {
         println!("{record}");
     }
@@ -85,4 +87,25 @@ fn one_reader_puts_every_job_into_one_table() {
         assert!(found.iter().any(|record| record.ok > 0 && record.p50_ns.is_some()), "{found:?}");
         assert!(found.iter().all(|record| record.class == "RAW"), "{found:?}");
     }
+    // What nodes say of themselves: in a run of the lab, and of a monitor alone.
+    for job in ["lab", "monitor"] {
+        let told = |record: &&Record| record.job == job && record.kind == "monitor.healthcheck";
+        let found: Vec<_> = records.iter().filter(told).collect();
+        assert!(found.iter().any(|record| record.ok > 0), "no self-test of {job}: {records:?}");
+        assert!(found.iter().all(|record| record.class == "SELF_REPORT"), "{found:?}");
+    }
+}
+
+/// A monitor of its own, until its first attempt is in its store.
+fn self_test(place: &Place) {
+    let arguments = ["monitor", "run", "--data", "m", "--api", "127.0.0.1:0", "--monitor", "light"];
+    let mut monitor = place.spawn(&arguments);
+    let file = place.directory.path().join("m/monitor.db");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    wait_for("a self-test in the store", || {
+        let told = runtime.block_on(async { if file.exists() { table(&file).await } else { Vec::new() } });
+        told.iter().any(|record| record.kind == "monitor.healthcheck" && record.ok > 0).then_some(())
+    });
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
 }
