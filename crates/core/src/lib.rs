@@ -10,6 +10,7 @@ pub mod environment;
 pub mod event;
 pub mod failure;
 pub mod histogram;
+pub mod region;
 pub mod sealed;
 pub mod seed;
 pub mod series;

@@ -6,14 +6,16 @@
 //! A signature proves who said it, and the chain that nothing was changed, left out or put in afterwards up to a hash that
 //! somebody else has kept. Neither proves that it is true, nor when it was said.
 
+pub mod bytes;
 pub mod cbor;
 pub mod chain;
 pub mod key;
 pub mod record;
 
+pub use bytes::Bytes;
 pub use cbor::Value;
 pub use chain::{Chain, ChainError};
-pub use key::{PublicKey, SigningKey};
+pub use key::{PublicKey, SigningKey, verify_all};
 pub use record::{Draft, MAX_BYTES, Sealed, SealedError, VERSION};
 
 /// SHA-256, of a record or of what it speaks of.

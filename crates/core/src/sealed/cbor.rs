@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use ciborium::Value as Item;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// Most levels of arrays and maps within each other.
@@ -58,6 +60,12 @@ pub enum CborError {
     /// Arrays and maps lie too deep within each other.
     #[error("more than {MAX_DEPTH} levels")]
     TooDeep,
+    /// Readable, but not what was asked for.
+    #[error("not what is expected here: {what}")]
+    Meaning {
+        /// What is wrong with it.
+        what: String,
+    },
     /// Readable, but not the form that would be written.
     #[error("encoding is not canonical")]
     NotCanonical,
@@ -87,6 +95,22 @@ impl Value {
             })?;
         let value = Self::of_item(item, 0)?;
         if value.encode()? == bytes { Ok(value) } else { Err(CborError::NotCanonical) }
+    }
+
+    /// What a typed value says. Its type decides the form: two types that mean the same may be two values.
+    ///
+    /// # Errors
+    /// [`CborError`] where it holds what is never signed, such as a float.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, CborError> {
+        Self::of_item(Item::serialized(value).map_err(|_| CborError::Malformed)?, 0)
+    }
+
+    /// Reads it as a typed value.
+    ///
+    /// # Errors
+    /// [`CborError::Meaning`] where it is another kind of value.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, CborError> {
+        self.item(0)?.deserialized().map_err(|error| CborError::Meaning { what: error.to_string() })
     }
 
     /// A text.

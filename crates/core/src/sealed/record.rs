@@ -133,8 +133,17 @@ impl Sealed {
     /// # Errors
     /// [`SealedError::Signature`].
     pub fn verify(&self) -> Result<(), SealedError> {
+        let (signer, message, signature) = self.signed()?;
+        if signer.verifies(&message, &signature) { Ok(()) } else { Err(SealedError::Signature) }
+    }
+
+    /// Who signed, what was signed and the signature: what [`verify_all`](super::verify_all) takes.
+    ///
+    /// # Errors
+    /// [`SealedError`] never for a record that was sealed or decoded.
+    pub fn signed(&self) -> Result<(PublicKey, Vec<u8>, [u8; SIGNATURE_BYTES]), SealedError> {
         let message = message(&self.draft.domain, &Value::Array(parts(&self.draft, self.signer)))?;
-        if self.signer.verifies(&message, &self.signature) { Ok(()) } else { Err(SealedError::Signature) }
+        Ok((self.signer, message, self.signature))
     }
 
     /// The whole record as it is kept and sent.
