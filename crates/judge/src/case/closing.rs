@@ -1,0 +1,276 @@
+//! The statement at the end of the evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::court::{Case, Last};
+use super::docket::Row;
+use super::fit;
+use super::pool::{Found, Kind};
+use super::{
+    ContractStatement, DisputeLine, EpochLine, HosterStatement, InversionLine, Job, Metric, MetricEstimate, Offer,
+    Placement, RankLine, Statement, Term, TermFinding,
+};
+use crate::histogram::{Scale, SparseHistogram};
+use crate::pay;
+use crate::places;
+use crate::policy::Policy;
+use crate::qualification::explain;
+use crate::windows::{self, Promise, Window, Windows};
+
+type Findings = BTreeMap<(Kind, u32), Found>;
+
+/// What the rows of one subject amount to: those of groups that counted when they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Heard {
+    windows: Windows,
+    /// Values of each metric, and rounds with any.
+    metrics: BTreeMap<Metric, (u64, u64)>,
+}
+
+/// What all parts of a statement are made from.
+struct Closing<'c> {
+    last: Last,
+    findings: Findings,
+    prices: BTreeMap<&'c str, u64>,
+    /// Contract, region and subject, by hoster.
+    seats: BTreeMap<u32, Vec<(u32, u32, u32)>>,
+    policy: &'c Policy,
+    job: &'c Job,
+}
+
+/// The lowest price that each hoster asks.
+pub(super) fn prices<'a>(job: &'a Job, offers: &'a [Offer]) -> BTreeMap<&'a str, u64> {
+    let mut prices: BTreeMap<&str, u64> = job.prices.iter().map(|(hoster, price)| (hoster.as_str(), *price)).collect();
+    for offer in offers {
+        let price = prices.entry(&offer.hoster).or_insert(offer.price);
+        *price = offer.price.min(*price);
+    }
+    prices
+}
+
+impl Case {
+    /// Everything that may be said after the last epoch; `None` before the first. `epochs` is what [`Case::epoch`] gave, as far as
+    /// whoever asks kept it, and `offers` are prices beside those of the job.
+    pub fn statement(
+        &self,
+        policy: &Policy,
+        job: &Job,
+        offers: &[Offer],
+        mut epochs: Vec<EpochLine>,
+    ) -> Option<Statement> {
+        let last = self.last?;
+        let mut seats: BTreeMap<u32, Vec<(u32, u32, u32)>> = BTreeMap::new();
+        for ((contract, region), subjects) in self.docket.fields() {
+            for subject in subjects {
+                let hoster = self.docket.subjects.get(subject).map_or(0, |subject| subject.hoster);
+                seats.entry(hoster).or_default().push((contract, region, subject));
+            }
+        }
+        for list in seats.values_mut() {
+            list.sort_by_key(|(contract, region, _)| {
+                (self.docket.contracts.name(*contract), self.docket.regions.name(*region))
+            });
+        }
+        let findings = self.findings(policy, job);
+        let closing = Closing { last, findings, prices: prices(job, offers), seats, policy, job };
+        let mut hosters: Vec<HosterStatement> =
+            (0..self.docket.hosters.len() as u32).filter_map(|hoster| self.hoster(hoster, &closing)).collect();
+        hosters.sort_by(|a, b| a.hoster.cmp(&b.hoster));
+        epochs.sort_by(|a, b| (a.epoch, &a.hoster).cmp(&(b.epoch, &b.hoster)));
+        let disputes = self
+            .evaluations
+            .iter()
+            .filter_map(|(metric, evaluation)| Some(DisputeLine { metric: *metric, dispute: evaluation.dispute? }));
+        Some(Statement {
+            policy: policy.label(),
+            job: job.name.clone(),
+            from_s: last.from_s,
+            to_s: last.to_s,
+            epoch: last.epoch,
+            measurements: last.measurements,
+            elsewhere: last.elsewhere,
+            attesters: self.docket.attesters.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len() as u32,
+            groups: self.docket.groups.len() as u32,
+            disputes: disputes.collect(),
+            hosters,
+            contracts: self.contracts(&closing.findings, &closing.prices, policy, job),
+            flags: self.flags(),
+            epochs,
+        })
+    }
+
+    fn hoster(&self, hoster: u32, closing: &Closing<'_>) -> Option<HosterStatement> {
+        let name = self.docket.hosters.name(hoster);
+        let policy = closing.policy;
+        let (evidence, record) = (self.evidence.get(hoster as usize)?, self.records.get(hoster as usize)?);
+        let seats = closing.seats.get(&hoster).map_or(&[][..], Vec::as_slice);
+        let placements: Vec<Placement> = seats.iter().map(|seat| self.placement(*seat, closing)).collect();
+        let mut known: Vec<&str> = self.docket.regions.iter().map(String::as_str).collect();
+        known.sort_unstable();
+        let wanted: Vec<&str> = match closing.job.regions.as_slice() {
+            [] => known,
+            regions => regions.iter().map(String::as_str).collect(),
+        };
+        let histories = seats.iter().filter_map(|(contract, _, subject)| self.places.of(*contract, *subject));
+        Some(HosterStatement {
+            hoster: name.to_owned(),
+            price: closing.prices.get(name).copied(),
+            fit: fit::decide(record.standing, &placements, &wanted),
+            explanation: explain(record, evidence, &policy.qualification),
+            record: record.clone(),
+            placements,
+            places: places::across(histories, closing.last.end_s, &policy.ranking),
+            claims: self.claims.lines(hoster, &self.docket, policy),
+        })
+    }
+
+    fn placement(&self, (contract, region, subject): (u32, u32, u32), closing: &Closing<'_>) -> Placement {
+        let job = closing.job;
+        let promise = Promise {
+            availability_ppm: job.availability.map(|availability| availability.guarantee_ppm),
+            latency_us: job.level(Term::Latency),
+            throughput_bps: job.level(Term::Egress),
+        };
+        let nothing = Heard::default();
+        let heard = self.heard.get(&subject).unwrap_or(&nothing);
+        let window = |window| heard.windows.statement(window, closing.last.to_s, &promise, &closing.policy.service);
+        Placement {
+            contract: self.docket.contracts.name(contract).to_owned(),
+            region: self.docket.regions.name(region).to_owned(),
+            estimates: Metric::ALL.into_iter().filter_map(|metric| self.estimate_of(subject, metric, heard)).collect(),
+            terms: self.terms(subject, closing),
+            windows: Window::ALL.map(window).to_vec(),
+        }
+    }
+
+    fn estimate_of(&self, subject: u32, metric: Metric, heard: &Heard) -> Option<MetricEstimate> {
+        let fit = self.evaluations.get(&metric)?.hosters.get(subject as usize)?;
+        let estimate = fit.pooled.or(fit.now)?;
+        let (samples, rounds) = heard.metrics.get(&metric).copied().unwrap_or((0, 0));
+        Some(MetricEstimate {
+            metric,
+            value: estimate.value.exp2_count(),
+            low: estimate.interval.map(|interval| interval.low.exp2_count()),
+            high: estimate.interval.map(|interval| interval.high.exp2_count()),
+            groups: estimate.groups,
+            samples,
+            rounds,
+        })
+    }
+
+    fn terms(&self, subject: u32, closing: &Closing<'_>) -> Vec<TermFinding> {
+        let terms = closing.job.terms().into_iter().filter_map(|(term, guarantee_ppm)| {
+            let found = closing.findings.get(&(Kind::Term(term), subject))?;
+            Some(TermFinding {
+                term,
+                level: closing.job.level(term),
+                guarantee_ppm,
+                finding: found.finding,
+                standing: self.standing.get(&(term, subject)).copied().unwrap_or(found.finding.verdict),
+                probes: found.probes,
+                unclear: found.unclear,
+                rounds: self.pool.rounds(subject),
+            })
+        });
+        terms.collect()
+    }
+
+    /// Keeps what groups that count measured.
+    pub(super) fn hear(&mut self, rows: &[Row<'_>]) {
+        let flagged = self.flagged();
+        let mut rounds: BTreeMap<(u32, Metric), BTreeSet<u64>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| !flagged.contains(&row.group)) {
+            let of = self.heard.entry(row.subject).or_default();
+            for metric in Metric::ALL {
+                let values = metric.values(row).len();
+                if values > 0 {
+                    let (samples, _) = of.metrics.entry(metric).or_default();
+                    *samples = samples.saturating_add(values);
+                    rounds.entry((row.subject, metric)).or_default().insert(row.measurement.round);
+                }
+            }
+            // What is older than the longest window is in none.
+            let _too_old = of.windows.record(row.measurement.at_s, &window_row(row));
+        }
+        for ((subject, metric), new) in rounds {
+            let (_, all) = self.heard.entry(subject).or_default().metrics.entry(metric).or_default();
+            *all = all.saturating_add(new.len() as u64);
+        }
+    }
+
+    pub(super) fn contracts(
+        &self,
+        findings: &Findings,
+        prices: &BTreeMap<&str, u64>,
+        policy: &Policy,
+        job: &Job,
+    ) -> Vec<ContractStatement> {
+        let now_s = self.last.map_or(0, |last| last.end_s);
+        let line = |contract: u32, subject: u32, best: u32, worst: u32| {
+            let hoster = self.docket.subjects.get(subject).map_or(0, |subject| subject.hoster);
+            let name = self.docket.hosters.name(hoster);
+            let history = self.places.of(contract, subject);
+            let places = history.and_then(|history| history.shares(now_s, &policy.ranking));
+            RankLine {
+                hoster: name.to_owned(),
+                best,
+                worst,
+                pay_factor_ppm: pay::tier(places.as_ref(), &policy.pay).factor_ppm,
+                places,
+                price: prices.get(name).copied(),
+            }
+        };
+        let ranks = self.ranks(findings, policy, job).into_iter();
+        let mut contracts: Vec<ContractStatement> = ranks
+            .map(|((contract, region), intervals)| {
+                let mut ranks: Vec<RankLine> = intervals
+                    .into_iter()
+                    .map(|interval| line(contract, interval.hoster, interval.best, interval.worst))
+                    .collect();
+                ranks.sort_by(|a, b| (a.best, a.worst, &a.hoster).cmp(&(b.best, b.worst, &b.hoster)));
+                let (reports, comparison) = self.claims.compare(contract, &self.docket, policy);
+                ContractStatement {
+                    contract: self.docket.contracts.name(contract).to_owned(),
+                    region: self.docket.regions.name(region).to_owned(),
+                    inversions: inversions(&ranks),
+                    ranks,
+                    mismatches: comparison.mismatches,
+                    reports,
+                }
+            })
+            .collect();
+        contracts.sort_by(|a, b| (&a.contract, &a.region).cmp(&(&b.contract, &b.region)));
+        contracts
+    }
+}
+
+/// Most pairs that are named.
+const MOST_INVERSIONS: usize = 64;
+
+/// Who asks for more than somebody who ranks above beyond chance.
+fn inversions(ranks: &[RankLine]) -> Vec<InversionLine> {
+    let pairs = ranks.iter().flat_map(|above| ranks.iter().map(move |below| (above, below)));
+    let inverted = pairs.filter(|(above, below)| {
+        above.worst < below.best && matches!((above.price, below.price), (Some(above), Some(below)) if below > above)
+    });
+    let line = |(above, below): (&RankLine, &RankLine)| InversionLine {
+        paid_more: below.hoster.clone(),
+        ranks_above: above.hoster.clone(),
+    };
+    inverted.take(MOST_INVERSIONS).map(line).collect()
+}
+
+fn window_row(row: &Row<'_>) -> windows::Row {
+    let measured = row.measurement;
+    let histogram =
+        |values: &super::Values, scale: Scale| values.histogram(scale).unwrap_or_else(|| SparseHistogram::new(scale));
+    windows::Row {
+        outcomes: measured.outcomes,
+        latency: histogram(&measured.latency_us, Scale::LatencyUs),
+        throughput: histogram(&measured.egress_bps, Scale::ThroughputBps),
+        bytes: measured.bytes,
+        reports: 1,
+    }
+}

@@ -1,0 +1,200 @@
+//! Probes that kept what was promised, summed over the epochs that may be pooled.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::docket::Row;
+use super::{Job, Term};
+use crate::histogram::{Kept, Scale};
+use crate::policy::{PPM, Policy};
+use crate::verdict::{ShareFinding, Tally, Terms, Verdict};
+
+/// What is counted: the terms of a job, and storage proofs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Kind {
+    Term(Term),
+    Integrity,
+}
+
+/// Probes of one group about one subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    /// Surely kept it, with the policy's slack.
+    sure: u64,
+    /// Kept it or are too near to tell.
+    maybe: u64,
+    /// All.
+    of: u64,
+    /// Too near to tell.
+    unclear: u64,
+}
+
+/// Kind, subject and group.
+type Key = (Kind, u32, u32);
+
+/// What one epoch added.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Added {
+    epoch: u64,
+    counts: Vec<(Key, Counts)>,
+    /// Rounds by subject.
+    rounds: Vec<(u32, u64)>,
+}
+
+/// Sums by kind, subject and group, and what the epochs added that may still be pooled, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pool {
+    counts: BTreeMap<Key, Counts>,
+    epochs: VecDeque<Added>,
+    rounds: BTreeMap<u32, u64>,
+}
+
+/// What is said of one kind about one subject.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) finding: ShareFinding,
+    pub(super) probes: u64,
+    pub(super) unclear: u64,
+}
+
+impl Counts {
+    fn plus(&mut self, more: &Self) {
+        self.sure = self.sure.saturating_add(more.sure);
+        self.maybe = self.maybe.saturating_add(more.maybe);
+        self.of = self.of.saturating_add(more.of);
+        self.unclear = self.unclear.saturating_add(more.unclear);
+    }
+
+    fn minus(&mut self, less: &Self) {
+        self.sure = self.sure.saturating_sub(less.sure);
+        self.maybe = self.maybe.saturating_sub(less.maybe);
+        self.of = self.of.saturating_sub(less.of);
+        self.unclear = self.unclear.saturating_sub(less.unclear);
+    }
+}
+
+impl Pool {
+    /// Adds an epoch.
+    pub(super) fn add(&mut self, epoch: u64, rows: &[Row<'_>], job: &Job, policy: &Policy) {
+        let mut sums: BTreeMap<Key, Counts> = BTreeMap::new();
+        let mut rounds: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
+        for row in rows {
+            for (kind, counts) in counts(row, job, policy) {
+                sums.entry((kind, row.subject, row.group)).or_default().plus(&counts);
+            }
+            rounds.entry(row.subject).or_default().insert(row.measurement.round);
+        }
+        for (key, counts) in &sums {
+            self.counts.entry(*key).or_default().plus(counts);
+        }
+        let rounds: Vec<(u32, u64)> = rounds.into_iter().map(|(subject, set)| (subject, set.len() as u64)).collect();
+        for (subject, more) in &rounds {
+            let sum = self.rounds.entry(*subject).or_default();
+            *sum = sum.saturating_add(*more);
+        }
+        self.epochs.push_back(Added { epoch, counts: sums.into_iter().collect(), rounds });
+    }
+
+    /// Takes back what epochs before `first` added: those probes are too old.
+    pub(super) fn age(&mut self, first: u64) {
+        while self.epochs.front().is_some_and(|added| added.epoch < first) {
+            let Some(aged) = self.epochs.pop_front() else { break };
+            for (key, counts) in &aged.counts {
+                let Some(sum) = self.counts.get_mut(key) else { continue };
+                sum.minus(counts);
+                if sum.of == 0 {
+                    self.counts.remove(key);
+                }
+            }
+            for (subject, less) in &aged.rounds {
+                let Some(sum) = self.rounds.get_mut(subject) else { continue };
+                *sum = sum.saturating_sub(*less);
+                if *sum == 0 {
+                    self.rounds.remove(subject);
+                }
+            }
+        }
+    }
+
+    /// Rounds in which a subject was measured.
+    pub(super) fn rounds(&self, subject: u32) -> u64 {
+        self.rounds.get(&subject).copied().unwrap_or(0)
+    }
+
+    /// What may be said of a kind about a subject. MEETS needs probes that surely kept it, FAILS is said only of those that surely did
+    /// not: a level inside a bucket of a histogram is nobody's fault.
+    pub(super) fn find(
+        &self,
+        kind: Kind,
+        subject: u32,
+        terms: &Terms,
+        counts: impl Fn(u32) -> bool + Copy,
+        disputed: bool,
+    ) -> Found {
+        let of_subject = || self.counts.range((kind, subject, 0)..=(kind, subject, u32::MAX));
+        let tallies = |met: fn(&Counts) -> u64| -> Vec<Tally> {
+            of_subject().map(|((_, _, group), sum)| Tally { group: *group, met: met(sum), of: sum.of }).collect()
+        };
+        let (sure, maybe) = (tallies(|sum| sum.sure), tallies(|sum| sum.maybe));
+        let mut finding = crate::verdict::share(&sure, counts, terms, disputed);
+        if sure != maybe {
+            let loose = crate::verdict::share(&maybe, counts, terms, disputed);
+            finding.high_ppm = loose.high_ppm;
+            finding.verdict = match (finding.verdict, loose.verdict) {
+                (_, Verdict::Fails) => Verdict::Fails,
+                (Verdict::Fails, _) => Verdict::Unproven { because: crate::verdict::Doubt::TooClose },
+                (tight, _) => tight,
+            };
+        }
+        let counted = || of_subject().filter(|((_, _, group), _)| counts(*group));
+        Found {
+            finding,
+            probes: counted().map(|(_, sum)| sum.of).sum(),
+            unclear: counted().map(|(_, sum)| sum.unclear).sum(),
+        }
+    }
+}
+
+/// What one measurement says about every kind.
+fn counts(row: &Row<'_>, job: &Job, policy: &Policy) -> Vec<(Kind, Counts)> {
+    let measured = row.measurement;
+    let whole = |met: u64, of: u64| Counts { sure: met, maybe: met, of, unclear: 0 };
+    let outcomes = &measured.outcomes;
+    let mut all = vec![
+        (Kind::Term(Term::Availability), whole(outcomes.served(), outcomes.counted())),
+        (Kind::Integrity, whole(measured.proofs_valid.min(measured.proofs), measured.proofs)),
+    ];
+    // Failed probes have no latency and keep no promise of one; of transfers only those that took place are judged.
+    let levels = [
+        (Term::Latency, &measured.latency_us, outcomes.failed()),
+        (Term::Egress, &measured.egress_bps, 0),
+        (Term::Ingress, &measured.ingress_bps, 0),
+    ];
+    for (term, values, failed) in levels {
+        let (Some(level), Some(scale)) = (job.level(term), term.scale()) else { continue };
+        let tight: Kept = values.keeping(scale, tightened(level, scale, policy.sla.slack_ppm));
+        let plain = values.keeping(scale, level);
+        all.push((
+            Kind::Term(term),
+            Counts {
+                sure: tight.kept,
+                maybe: plain.kept.saturating_add(plain.unclear),
+                of: plain.all.saturating_add(failed),
+                unclear: plain.unclear,
+            },
+        ));
+    }
+    all.retain(|(_, counts)| counts.of > 0);
+    all
+}
+
+/// The level that must be kept for MEETS: harder than the promised one by the policy's slack.
+fn tightened(level: u64, scale: Scale, slack_ppm: u32) -> u64 {
+    let (level, one, more) = (u128::from(level), u128::from(PPM), u128::from(PPM) + u128::from(slack_ppm));
+    let tight = match scale {
+        Scale::LatencyUs => level * one / more,
+        Scale::ThroughputBps => (level * more).div_ceil(one),
+    };
+    u64::try_from(tight).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,106 @@
+//! What an epoch makes of every hoster's standing.
+
+use std::collections::BTreeMap;
+
+use super::court::Case;
+use super::pool::{Found, Kind};
+use super::{EpochLine, Job, Term};
+use crate::policy::Policy;
+use crate::qualification::{self, Range, TermCounts};
+use crate::verdict::Verdict;
+
+impl Case {
+    /// Every hoster's standing after the epoch.
+    pub(super) fn step(
+        &mut self,
+        epoch: u64,
+        findings: &BTreeMap<(Kind, u32), Found>,
+        disputed: bool,
+        policy: &Policy,
+        job: &Job,
+    ) -> Vec<EpochLine> {
+        let mut lines = Vec::with_capacity(self.records.len());
+        for hoster in 0..self.records.len() {
+            let evidence = self.evidence_of(hoster, epoch, findings, disputed, policy, job);
+            let record = &self.records[hoster];
+            let again = qualification::readmit(record, epoch, &policy.qualification).filter(|_| !disputed);
+            let stepped = qualification::step(again.as_ref().unwrap_or(record), &evidence, &policy.qualification);
+            lines.push(EpochLine {
+                epoch,
+                hoster: self.docket.hosters.name(hoster as u32).to_owned(),
+                record: stepped.record.clone(),
+                events: stepped.events,
+                verdicts: self.worst(hoster as u32, findings, job),
+            });
+            self.records[hoster] = stepped.record;
+            self.evidence[hoster] = evidence;
+        }
+        lines
+    }
+
+    fn evidence_of(
+        &self,
+        hoster: usize,
+        epoch: u64,
+        findings: &BTreeMap<(Kind, u32), Found>,
+        disputed: bool,
+        policy: &Policy,
+        job: &Job,
+    ) -> qualification::Evidence {
+        let range = |kind: Kind| self.range(hoster as u32, kind, findings, policy);
+        let speeds = [Term::Egress, Term::Ingress].map(|term| range(Kind::Term(term)));
+        qualification::Evidence {
+            epoch,
+            audits: self.audits[hoster],
+            availability: range(Kind::Term(Term::Availability)),
+            integrity: range(Kind::Integrity),
+            latency: range(Kind::Term(Term::Latency)),
+            bandwidth: speeds.into_iter().flatten().reduce(worse),
+            terms: self.term_counts(hoster as u32, findings, job),
+            disputed,
+        }
+    }
+
+    /// The worst interval over contracts and regions in which enough groups measured.
+    fn range(
+        &self,
+        hoster: u32,
+        kind: Kind,
+        findings: &BTreeMap<(Kind, u32), Found>,
+        policy: &Policy,
+    ) -> Option<Range> {
+        let subjects = self.docket.of_hoster(hoster);
+        let found = subjects.filter_map(|(subject, _)| findings.get(&(kind, subject)));
+        let enough = found.filter(|found| found.finding.groups >= policy.robust.minimum_groups.max(1));
+        enough.map(|found| Range::new(found.finding.low_ppm, found.finding.high_ppm)).reduce(worse)
+    }
+
+    fn term_counts(&self, hoster: u32, findings: &BTreeMap<(Kind, u32), Found>, job: &Job) -> TermCounts {
+        let mut counts = TermCounts::default();
+        for (term, _) in job.terms() {
+            for (subject, _) in self.docket.of_hoster(hoster) {
+                match findings.get(&(Kind::Term(term), subject)).map(|found| found.finding.verdict) {
+                    Some(Verdict::Meets) => counts.meets += 1,
+                    Some(Verdict::Fails) => counts.fails += 1,
+                    Some(_) => counts.unproven += 1,
+                    None => {}
+                }
+            }
+        }
+        counts
+    }
+
+    /// The worst verdict on every promise over contracts and regions.
+    fn worst(&self, hoster: u32, findings: &BTreeMap<(Kind, u32), Found>, job: &Job) -> Vec<(Term, Verdict)> {
+        let of_term = |term: Term| {
+            let subjects = self.docket.of_hoster(hoster);
+            let found = subjects.filter_map(|(subject, _)| findings.get(&(Kind::Term(term), subject)));
+            found.map(|found| found.finding.verdict).min_by_key(super::fit::badness)
+        };
+        job.terms().into_iter().filter_map(|(term, _)| Some((term, of_term(term)?))).collect()
+    }
+}
+
+fn worse(a: Range, b: Range) -> Range {
+    Range { low_ppm: a.low_ppm.min(b.low_ppm), high_ppm: a.high_ppm.min(b.high_ppm) }
+}

@@ -1,0 +1,97 @@
+use super::world::{HOSTERS, Truth, World, job, policy};
+use super::*;
+use crate::case::{Evidence, Fit, Offer};
+use crate::qualification::Standing;
+use crate::windows::Window;
+
+/// R79, R80, R82: who keeps every promise and was long enough on probation qualifies; who breaks one does not.
+#[test]
+fn who_keeps_every_promise_qualifies() {
+    let statement = judge(&World::new(&HOSTERS).evidence(), &policy(), &job()).unwrap();
+    assert_eq!(hoster(&statement, "anna").record.standing, Standing::Qualified);
+    assert_eq!(hoster(&statement, "anna").fit, Fit::Qualifies);
+    assert!(matches!(hoster(&statement, "carl").fit, Fit::No { .. }));
+    assert_eq!(hoster(&statement, "carl").record.standing, Standing::Suspended);
+}
+
+/// R82: where evidence is missing a hoster is on probation, whatever it says of itself.
+#[test]
+fn without_enough_evidence_one_is_on_probation() {
+    let mut world = World::new(&HOSTERS);
+    world.epochs = 1;
+    let statement = judge(&world.evidence(), &policy(), &job()).unwrap();
+    assert_eq!(hoster(&statement, "anna").record.standing, Standing::Probation);
+    assert!(matches!(hoster(&statement, "anna").fit, Fit::OnProbation { .. }));
+}
+
+/// R73, R74, R76: an order with ties; shares of places sum to one.
+#[test]
+fn ranks_separate_what_the_paired_test_separates() {
+    let twin = |name| Truth { name, ..HOSTERS[0] };
+    let world = World::new(&[twin("a1"), twin("a2"), HOSTERS[2]]);
+    let statement = judge(&world.evidence(), &policy(), &job()).unwrap();
+    let ranks: Vec<_> =
+        statement.contracts[0].ranks.iter().map(|rank| (rank.hoster.as_str(), rank.best, rank.worst)).collect();
+    assert_eq!(ranks, [("a1", 1, 2), ("a2", 1, 2), ("carl", 3, 3)]);
+    for rank in &statement.contracts[0].ranks {
+        let places = rank.places.as_ref().unwrap();
+        assert_eq!(places.places_ppm.iter().sum::<u32>(), 1_000_000);
+        assert_eq!(places.rounds, 6);
+    }
+    assert!(statement.contracts[0].ranks[0].pay_factor_ppm > statement.contracts[0].ranks[2].pay_factor_ppm);
+}
+
+/// A price stands beside the rank and has no say in it.
+#[test]
+fn a_price_moves_no_rank() {
+    let evidence = World::new(&HOSTERS).evidence();
+    let offer = |hoster: &str, price| Offer { hoster: hoster.to_owned(), price };
+    let priced =
+        Evidence { offers: vec![offer("anna", 900), offer("carl", 1), offer("anna", 950)], ..evidence.clone() };
+    let (without, with) = (judge(&evidence, &policy(), &job()).unwrap(), judge(&priced, &policy(), &job()).unwrap());
+    let order = |statement: &Statement| {
+        let ranks = statement.contracts[0].ranks.iter();
+        ranks.map(|rank| (rank.hoster.clone(), rank.best, rank.worst, rank.pay_factor_ppm)).collect::<Vec<_>>()
+    };
+    assert_eq!(order(&without), order(&with));
+    assert_eq!(with.contracts[0].ranks[0].price, Some(900));
+    assert_eq!(with.contracts[0].ranks[1].price, None);
+    assert!(with.contracts[0].inversions.is_empty());
+}
+
+/// R77, R78: who asks for more and ranks below is named.
+#[test]
+fn the_dearer_below_the_cheaper_is_an_inversion() {
+    let offer = |hoster: &str, price| Offer { hoster: hoster.to_owned(), price };
+    let offers = vec![offer("anna", 100), offer("bert", 90), offer("carl", 200)];
+    let evidence = Evidence { offers, ..World::new(&HOSTERS).evidence() };
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    let pairs = statement.contracts[0].inversions.iter();
+    let pairs: Vec<_> = pairs.map(|pair| (pair.paid_more.as_str(), pair.ranks_above.as_str())).collect();
+    assert_eq!(pairs, [("carl", "anna"), ("carl", "bert")]);
+}
+
+/// R95, R96, R97: how much of the time, how well, and why not better.
+#[test]
+fn windows_say_how_available_and_why_not_more() {
+    let statement = judge(&World::new(&HOSTERS).evidence(), &policy(), &job()).unwrap();
+    let windows = &hoster(&statement, "carl").placements[0].windows;
+    assert_eq!(windows.iter().map(|window| window.window).collect::<Vec<_>>(), Window::ALL);
+    let month = &windows[2];
+    let served = month.availability_ppm.unwrap();
+    assert!((600_000..800_000).contains(&served), "{served}");
+    assert_eq!(month.causes[0].outcome, crate::outcome::ProbeOutcome::ConnectTimeout);
+    assert!(month.budget.unwrap().burn_ppm > 1_000_000);
+}
+
+/// Every epoch's decision is there to be compared with another policy's.
+#[test]
+fn every_epoch_says_what_it_decided() {
+    let statement = judge(&World::new(&HOSTERS).evidence(), &policy(), &job()).unwrap();
+    assert_eq!(statement.epochs.len(), 6 * 3);
+    let carl: Vec<Standing> =
+        statement.epochs.iter().filter(|line| line.hoster == "carl").map(|line| line.record.standing).collect();
+    assert!(carl.windows(2).all(|pair| pair[0] == pair[1] || pair[0].down() == Some(pair[1])), "{carl:?}");
+    let events = statement.epochs.iter().filter(|line| line.hoster == "carl").flat_map(|line| &line.events);
+    assert!(events.into_iter().any(|event| matches!(event, crate::qualification::Event::Noticed { .. })));
+}

@@ -1,0 +1,196 @@
+use super::world::{HOSTERS, World, address, job, lie, many, policy};
+use super::*;
+use crate::case::{Bandwidth, Evidence, Fit, Hindrance, Job, Metric, Values};
+use crate::histogram::{Scale, SparseHistogram};
+use crate::outcome::ProbeOutcome;
+use crate::verdict::Doubt;
+
+/// R69, R70, R71: every component of a plan has a result of its own.
+#[test]
+fn every_promise_has_its_verdict() {
+    let statement = judge(&World::new(&HOSTERS).evidence(), &policy(), &job()).unwrap();
+    for name in ["anna", "bert"] {
+        for term in [Term::Availability, Term::Latency, Term::Egress] {
+            assert_eq!(verdict(&statement, name, term), Verdict::Meets, "{name} {term:?}");
+        }
+    }
+    for term in [Term::Availability, Term::Latency, Term::Egress] {
+        assert_eq!(verdict(&statement, "carl", term), Verdict::Fails, "{term:?}");
+    }
+    assert_eq!((statement.groups, statement.attesters, statement.measurements), (9, 9, 6 * 9 * 3));
+    assert!(statement.flags.is_empty() && statement.disputes.is_empty(), "{:?}", statement.flags);
+}
+
+#[test]
+fn estimates_are_near_the_truth_and_their_intervals_hold_it() {
+    let statement = judge(&World::new(&many(10)).evidence(), &policy(), &job()).unwrap();
+    for truth in many(10) {
+        let estimates = &hoster(&statement, truth.name).placements[0].estimates;
+        let egress = estimates.iter().find(|estimate| estimate.metric == Metric::Egress).unwrap();
+        let ratio = egress.value as f64 / truth.egress_bps as f64;
+        assert!((0.7..1.45).contains(&ratio), "{}: {ratio}", truth.name);
+        assert!(egress.low.unwrap() <= egress.value && egress.value <= egress.high.unwrap());
+        assert_eq!((egress.groups, egress.samples, egress.rounds), (9, 6 * 9 * 10, 6));
+    }
+}
+
+/// The order of the evidence changes no byte.
+#[test]
+fn permuted_evidence_gives_the_same_statement() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    let before = serde_json::to_string(&judge(&evidence, &policy(), &job()).unwrap()).unwrap();
+    evidence.measurements.reverse();
+    let by_attester = |a: &crate::case::Measurement| a.attester[3..].parse::<u32>().unwrap() * 5 % 9;
+    for _ in 0..2 {
+        assert_eq!(serde_json::to_string(&judge(&evidence, &policy(), &job()).unwrap()).unwrap(), before);
+        evidence.measurements.sort_by_key(by_attester);
+    }
+}
+
+/// R60: what liars in a minority say of a hoster changes no verdict, and names them.
+#[test]
+fn a_bloc_of_liars_moves_no_verdict() {
+    let mut world = World::new(&many(12));
+    (world.attesters, world.epochs) = (21, 12);
+    let mut evidence = world.evidence();
+    let targets = |name: &str| match name {
+        // Really at 10 and 19 Mbit/s: below what is promised.
+        "h00" | "h01" => Some((4, 1)),
+        "h10" | "h11" => Some((1, 4)),
+        _ => None,
+    };
+    lie(&mut evidence, 6, targets);
+    let promise = Some(Bandwidth { speed_bps: 25_000_000, guarantee_ppm: 900_000 });
+    let job = Job { latency: None, egress: promise, ..job() };
+    let statement = judge(&evidence, &policy(), &job).unwrap();
+    assert_eq!(verdict(&statement, "h00", Term::Egress), Verdict::Fails);
+    assert_eq!(verdict(&statement, "h11", Term::Egress), Verdict::Meets);
+    let flagged: Vec<&str> =
+        statement.flags.iter().filter(|flag| flag.metric == Metric::Egress).map(|flag| flag.group.as_str()).collect();
+    assert_eq!(flagged, ["op00", "op01", "op02", "op03", "op04", "op05"]);
+    assert!(statement.flags.iter().all(|flag| !flag.evidence.is_empty()));
+}
+
+/// A thousand identities of one owner are one voice.
+#[test]
+fn identities_of_one_operator_are_one_group() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    for measurement in &mut evidence.measurements {
+        if measurement.attester != "att00" {
+            measurement.operator = Some("sybil".to_owned());
+        }
+    }
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    assert_eq!(statement.groups, 2);
+    let too_few = Verdict::Unproven { because: Doubt::TooFewGroups { have: 2, needed: 6 } };
+    assert_eq!(verdict(&statement, "anna", Term::Egress), too_few);
+    // Those who do not say whose they are do not multiply either.
+    evidence.measurements.iter_mut().for_each(|measurement| measurement.operator = None);
+    assert_eq!(judge(&evidence, &policy(), &job()).unwrap().groups, 1);
+}
+
+/// Committees of five are pooled over rounds until at least six groups measured.
+#[test]
+fn rounds_of_five_are_pooled_until_six_groups_measured() {
+    let all = World::new(&HOSTERS).evidence();
+    let drawn = |epochs: u64| -> Evidence {
+        let seated = |at_s: u64, number: u64| (number + 9 - at_s / 86_400 * 4 % 9) % 9 < 5;
+        let mut evidence = all.clone();
+        evidence.measurements.retain(|measurement| {
+            let number: u64 = measurement.attester[3..].parse().unwrap();
+            measurement.round < epochs && seated(measurement.at_s, number)
+        });
+        evidence
+    };
+    let first = judge(&drawn(1), &policy(), &job()).unwrap();
+    let too_few = Verdict::Unproven { because: Doubt::TooFewGroups { have: 5, needed: 6 } };
+    assert_eq!(verdict(&first, "anna", Term::Availability), too_few);
+    let later = judge(&drawn(6), &policy(), &job()).unwrap();
+    assert_eq!(verdict(&later, "anna", Term::Availability), Verdict::Meets);
+}
+
+/// No fault of an attester or of the path counts against a hoster.
+#[test]
+fn faults_of_attesters_count_for_nobody() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    for measurement in evidence.measurements.iter_mut().filter(|measurement| measurement.hoster == "anna") {
+        measurement.outcomes.add(ProbeOutcome::AttesterFault, 50);
+        measurement.outcomes.add(ProbeOutcome::RegionPartition, 50);
+    }
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    assert_eq!(verdict(&statement, "anna", Term::Availability), Verdict::Meets);
+    let month = &hoster(&statement, "anna").placements[0].windows[2];
+    assert_eq!((month.availability_ppm, month.excluded), (Some(1_000_000), 6 * 9 * 100));
+    assert_eq!(month.causes.len(), 2);
+}
+
+/// A level inside a bucket: neither surely kept nor surely broken.
+#[test]
+fn a_level_inside_a_bucket_is_unproven() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    for measurement in &mut evidence.measurements {
+        let mut histogram = SparseHistogram::new(Scale::LatencyUs);
+        // Bucket 192 to 208 ms.
+        (0..10).for_each(|_| histogram.record(198_000));
+        measurement.latency_us = Values::Counted(histogram);
+    }
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    assert_eq!(verdict(&statement, "anna", Term::Latency), Verdict::Unproven { because: Doubt::TooClose });
+    assert!(hoster(&statement, "anna").placements[0].terms[1].unclear > 0);
+}
+
+/// R64, R65: results are kept per region, never averaged, and the worst region decides.
+#[test]
+fn the_worst_region_decides() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    let far: Vec<_> = evidence
+        .measurements
+        .iter()
+        .cloned()
+        .map(|measurement| {
+            let Values::Exact(values) = &measurement.latency_us else { unreachable!() };
+            crate::case::Measurement {
+                region: "ASIA".to_owned(),
+                latency_us: Values::Exact(values.iter().map(|us| us + 300_000).collect()),
+                ..measurement
+            }
+        })
+        .collect();
+    evidence.measurements.extend(far);
+    let here = judge(&evidence, &policy(), &job()).unwrap();
+    assert_eq!(here.elsewhere, 6 * 9 * 3);
+    assert_eq!(verdict(&here, "anna", Term::Latency), Verdict::Meets);
+    let both = Job { regions: vec!["EUROPE".to_owned(), "ASIA".to_owned()], ..job() };
+    let both = judge(&evidence, &policy(), &both).unwrap();
+    let placements = &hoster(&both, "anna").placements;
+    assert_eq!(placements.iter().map(|placement| placement.region.as_str()).collect::<Vec<_>>(), ["ASIA", "EUROPE"]);
+    assert_eq!(placements[0].terms[1].finding.verdict, Verdict::Fails);
+    assert_eq!(placements[1].terms[1].finding.verdict, Verdict::Meets);
+    let Fit::No { because } = &hoster(&both, "anna").fit else { panic!("{:?}", hoster(&both, "anna").fit) };
+    assert!(because.iter().any(|why| matches!(why, Hindrance::Promise { region, .. } if region == "ASIA")));
+}
+
+/// Half against half: nobody can tell, and nothing follows.
+#[test]
+fn two_camps_of_the_same_size_are_a_dispute() {
+    let mut world = World::new(&many(12));
+    (world.attesters, world.epochs) = (20, 10);
+    let mut evidence = world.evidence();
+    lie(&mut evidence, 9, |name| if name < "h06" { Some((6, 1)) } else { Some((1, 6)) });
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    assert!(!statement.disputes.is_empty());
+    assert_eq!(verdict(&statement, "h00", Term::Egress), Verdict::Disputed);
+    assert!(statement.hosters.iter().all(|hoster| hoster.explanation.frozen));
+}
+
+#[test]
+fn an_address_prefix_is_a_group_among_strangers() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    let mut strangers = policy();
+    strangers.committee.group = crate::policy::GroupRule::IpPrefix;
+    assert_eq!(judge(&evidence, &strangers, &job()).unwrap().groups, 9);
+    for measurement in &mut evidence.measurements {
+        measurement.address = Some(address(u32::from(measurement.attester == "att00")));
+    }
+    assert_eq!(judge(&evidence, &strangers, &job()).unwrap().groups, 2);
+}

@@ -1,0 +1,3 @@
+//! Who is better than whom.
+
+pub mod paired;
