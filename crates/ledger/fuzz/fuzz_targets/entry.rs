@@ -1,0 +1,4 @@
+#![no_main]
+//! See `peermark_ledger::fuzzing::entry`.
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| peermark_ledger::fuzzing::entry(bytes));

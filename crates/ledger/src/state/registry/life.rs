@@ -1,0 +1,149 @@
+//! What happens to plans by themselves: windows, limits, the end.
+
+use super::timing;
+use crate::item::hosting::ContractStatus;
+use crate::item::plan::PlanStatus;
+use crate::item::{Contract, Feed, Plan, Timing, User};
+use crate::outcome::Refusal;
+use crate::state::accounts::Account;
+use crate::state::agenda::Action;
+use crate::state::{Counter, State};
+use crate::{Amount, Id};
+
+impl State {
+    /// Holds a plan, or lets it go on: its contracts rest, or rest no more.
+    pub(super) fn hold_plan(&mut self, id: Id, status: PlanStatus) -> Result<(), Refusal> {
+        self.change::<Plan>(id, |plan| plan.status = status)?;
+        let active = status == PlanStatus::Active;
+        self.emit(if active { "resume-plan" } else { "pause-plan" }, &[id]);
+        let Plan { contracts, from, .. } = self.item::<Plan>(id)?.clone();
+        for contract in contracts {
+            if active && from <= self.height && self.item::<Contract>(contract)?.status == ContractStatus::Pending {
+                self.schedule(1, Action::PlanExecution { contract });
+            }
+            self.rest_or_not(contract)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a plan: its contracts end, and what is left of its money goes back.
+    pub(super) fn end_plan(&mut self, id: Id, status: PlanStatus, why: &str) -> Result<(), Refusal> {
+        let plan = self.item::<Plan>(id)?.clone();
+        let end = if status == PlanStatus::Cancelled { ContractStatus::Cancelled } else { ContractStatus::Ended };
+        for contract in plan.contracts {
+            self.stop_contract(contract, end)?;
+        }
+        self.change::<Plan>(id, |plan| plan.status = status)?;
+        self.live_plans.take(&(plan.sponsor, id));
+        if let Some(planned) = self.plan_ends.take(&id) {
+            self.agenda.take(&planned);
+        }
+        let address = self.item::<User>(plan.sponsor)?.address;
+        let rest = self.balance(&Account::Plan(id));
+        self.transfer(&Account::Plan(id), Account::Money(address), rest)?;
+        self.emit_with("end-plan", &[id], why);
+        Ok(())
+    }
+
+    pub(super) fn stop_contract(&mut self, contract: Id, status: ContractStatus) -> Result<(), Refusal> {
+        if matches!(self.item::<Contract>(contract)?.status, ContractStatus::Ended | ContractStatus::Cancelled) {
+            return Ok(());
+        }
+        self.change::<Contract>(contract, |contract| contract.status = status)?;
+        self.end_contract(contract, status)
+    }
+
+    /// Ends a plan whose time, budget, traffic or deposit is over, whatever comes first (S43); not one whose sponsor gave it more
+    /// meanwhile.
+    pub(super) fn plan_end(&mut self, id: Id) -> Result<(), Refusal> {
+        self.spent.take(&id);
+        let plan = self.item::<Plan>(id)?;
+        if !self.live_plans.contains(&(plan.sponsor, id)) {
+            return Ok(());
+        }
+        let why = if plan.until.time.is_some_and(|time| time <= self.height) {
+            "time"
+        } else if plan.until.budget.is_some_and(|budget| plan.spent >= budget) {
+            "budget"
+        } else if plan.until.traffic_bytes.is_some_and(|bytes| plan.traffic_bytes >= bytes) {
+            "traffic"
+        } else if self.balance(&Account::Plan(id)) < plan.price.max(self.policy().min_price) {
+            "deposit"
+        } else {
+            return Ok(());
+        };
+        self.end_plan(id, PlanStatus::Ended, why)
+    }
+
+    /// Price of a block and contract on the market, as the evaluation set it last.
+    pub fn market_price(&self) -> Amount {
+        self.counters.get(&Counter::MarketPrice).copied().unwrap_or(0)
+    }
+
+    /// Sets the price of the market. Plans that pay less at most are held until it falls again (S43).
+    #[cfg_attr(not(test), expect(dead_code, reason = "the evaluation at the end of an epoch sets it"))]
+    pub(crate) fn set_market_price(&mut self, price: Amount) -> Result<(), Refusal> {
+        self.counters.put(Counter::MarketPrice, price);
+        let live: Vec<Id> = self.live_plans.iter().map(|((_, plan), ())| *plan).collect();
+        for id in live {
+            let plan = self.item::<Plan>(id)?;
+            let dear = plan.until.max_price.is_some_and(|most| price > most);
+            match plan.status {
+                PlanStatus::Active if dear => self.hold_plan(id, PlanStatus::TooDear)?,
+                PlanStatus::TooDear if !dear => self.hold_plan(id, PlanStatus::Active)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a contract is to be challenged now: its plan is not held, and it is within its windows.
+    pub fn is_in_window(&self, contract: Id) -> Result<bool, Refusal> {
+        let contract = self.item::<Contract>(contract)?;
+        let plan = self.item::<Plan>(contract.plan)?;
+        let timings = self.timings_of(plan, contract.program)?;
+        Ok(plan.status == PlanStatus::Active && timing::is_active(plan.from, plan.until.time, &timings, self.height))
+    }
+
+    pub(crate) fn timings_of(&self, plan: &Plan, program: u32) -> Result<Vec<Timing>, Refusal> {
+        let item = plan.program.get(program as usize);
+        let item = item.ok_or_else(|| Refusal::unknown("item of the program", program))?;
+        item.timings.iter().map(|id| self.item::<Timing>(*id).cloned()).collect()
+    }
+
+    /// The edge of a window: what is hosted rests, or rests no more; then the next edge. What is not hosted yet has no edges: they
+    /// begin with its hosting.
+    pub(crate) fn window(&mut self, id: Id) -> Result<(), Refusal> {
+        let contract = self.item::<Contract>(id)?.clone();
+        if !matches!(contract.status, ContractStatus::Active | ContractStatus::Dormant) {
+            return Ok(());
+        }
+        self.rest_or_not(id)?;
+        let plan = self.item::<Plan>(contract.plan)?;
+        let timings = self.timings_of(plan, contract.program)?;
+        if timings.is_empty() {
+            return Ok(());
+        }
+        if let Some(next) = timing::next_change(plan.from, plan.until.time, &timings, self.height) {
+            self.schedule(next.saturating_sub(self.height), Action::Window { contract: id });
+        }
+        Ok(())
+    }
+
+    fn rest_or_not(&mut self, id: Id) -> Result<(), Refusal> {
+        let status = self.item::<Contract>(id)?.status;
+        let status = match (status, self.is_in_window(id)?) {
+            (ContractStatus::Active, false) => ContractStatus::Dormant,
+            (ContractStatus::Dormant, true) => ContractStatus::Active,
+            _ => return Ok(()),
+        };
+        self.change::<Contract>(id, |contract| contract.status = status)?;
+        self.emit(if status == ContractStatus::Active { "contractActive" } else { "contractDormant" }, &[id]);
+        self.window_changed(id)
+    }
+
+    /// The feed of a contract and who published it.
+    pub(crate) fn publisher_of(&self, contract: Id) -> Result<Id, Refusal> {
+        Ok(self.item::<Feed>(self.item::<Contract>(contract)?.feed)?.publisher)
+    }
+}

@@ -1,0 +1,143 @@
+use peermark_core::sealed::{Bytes, Draft, NO_PREVIOUS, Sealed};
+
+use crate::genesis::{Genesis, Policy};
+use crate::item::{Record, User};
+use crate::machine::{DOMAIN, Machine};
+use crate::outcome::Refusal;
+use crate::state::accounts::Account;
+use crate::town::{ADMIN, MONEY, Offer, Town, address, genesis, key};
+use crate::transaction::{Evidence, Grant, PolicyChange, Transaction, Transfer};
+
+#[test]
+fn money_is_granted_by_admins_and_moved_by_its_owner() {
+    let mut town = Town::new(Policy::default());
+    let money = |town: &Town, who| town.state().balance(&Account::Money(address(who)));
+    let transfer = |to, amount| Transaction::Transfer(Transfer { to: address(to), amount });
+    let grant = |amount| Transaction::Grant(Grant { to: address(5), amount });
+    town.say(3, transfer(4, 100)).unwrap();
+    assert_eq!((money(&town, 3), money(&town, 4)), (MONEY - 100, MONEY + 100));
+    assert!(matches!(town.say(3, transfer(4, MONEY)), Err(Refusal::OverBudget { .. })));
+    assert!(matches!(town.say(3, transfer(4, 0)), Err(Refusal::Invalid { .. })));
+    assert!(matches!(town.say(3, grant(1)), Err(Refusal::NotAllowed { .. })));
+    town.say(ADMIN, grant(7)).unwrap();
+    assert_eq!(money(&town, 5), MONEY + 7);
+    assert!(matches!(town.say(ADMIN, grant(u64::MAX)), Err(Refusal::Invalid { .. })));
+    town.say(ADMIN, grant(u64::MAX - MONEY - 7)).unwrap();
+    assert!(matches!(town.say(3, transfer(5, 1)), Err(Refusal::Invalid { .. })));
+    // To oneself nothing changes.
+    town.say(4, transfer(4, 5)).unwrap();
+    assert_eq!(money(&town, 4), MONEY + 100);
+}
+
+fn two_admins() -> Town {
+    let genesis = Genesis { admins: vec![address(0), address(1)], admin_threshold: 2, ..genesis(Policy::default()) };
+    let mut town = Town::new(Policy::default());
+    town.machine = Machine::new(genesis);
+    town
+}
+
+/// New rules need as many admins as the genesis says, all of whom ask for the same; they hold from their height on.
+#[test]
+fn rules_change_by_a_threshold_of_admins() {
+    let mut town = two_admins();
+    let change = |committee, from, observe_only| {
+        let policy = Policy { version: 2, committee, ..Policy::default() };
+        Transaction::Policy(PolicyChange { policy, from, observe_only })
+    };
+    assert!(matches!(town.say(2, change(7, 20, false)), Err(Refusal::NotAllowed { .. })));
+    town.say(0, change(7, 20, false)).unwrap();
+    assert!(matches!(town.say(0, change(7, 20, false)), Err(Refusal::Exists { .. })));
+    town.say(1, change(9, 20, false)).unwrap();
+    assert!(!town.happened("policyChanged"));
+    town.say(1, change(7, 20, false)).unwrap();
+    assert!(town.happened("policyChanged") && town.state().policy_votes.is_empty());
+    town.go_to(19);
+    assert_eq!((town.state().policy().version, town.state().policy().committee), (1, 5));
+    town.go_to(20);
+    assert_eq!((town.state().policy().version, town.state().policy().committee), (2, 7));
+    for wrong in [
+        change(7, 90, false),
+        Transaction::Policy(PolicyChange {
+            policy: Policy { version: 3, committee: 0, ..Policy::default() },
+            from: 90,
+            observe_only: false,
+        }),
+    ] {
+        assert!(matches!(town.say(0, wrong), Err(Refusal::Invalid { .. })));
+    }
+}
+
+/// Rules can be watched before they hold: they are kept beside and nothing follows from them.
+#[test]
+fn observed_rules_change_nothing() {
+    let mut town = two_admins();
+    let policy = Policy { version: 2, committee: 9, ..Policy::default() };
+    for admin in [0, 1] {
+        let change = PolicyChange { policy: policy.clone(), from: 10, observe_only: true };
+        town.say(admin, Transaction::Policy(change)).unwrap();
+    }
+    assert!(town.happened("policyObserved"));
+    town.go_to(12);
+    assert_eq!(town.state().policy().version, 1);
+    assert_eq!(town.state().observed_policies.get(&10), Some(&policy));
+}
+
+fn fork(town: &Town, who: u16, network: &str, sequence: u64, note: u64) -> Sealed {
+    let previous = if sequence == 1 { NO_PREVIOUS } else { [5; 32] };
+    let payload = Transaction::Transfer(Transfer { to: address(1), amount: note }).payload().unwrap();
+    let network = if network.is_empty() { town.machine.network() } else { network }.to_owned();
+    Sealed::seal(&key(who), Draft { domain: DOMAIN.into(), network, sequence, previous, payload }).unwrap()
+}
+
+fn evidence(first: &Sealed, second: &Sealed) -> Transaction {
+    Transaction::Evidence(Evidence { first: first.bytes().to_vec(), second: second.bytes().to_vec() })
+}
+
+/// Two entries with one number suspend their signer: it is in no pool any more and says nothing any more.
+#[test]
+fn two_histories_suspend_their_signer() {
+    let mut town = Town::new(Policy::default());
+    let (honest, liar) = (town.register(1), town.settle(2, Offer::new("u33", "two")));
+    let (first, second) = (fork(&town, 2, "", 7, 1), fork(&town, 2, "", 7, 2));
+    let mut forged = second.bytes().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let refused = [
+        evidence(&first, &first),
+        evidence(&first, &fork(&town, 2, "", 8, 2)),
+        evidence(&first, &fork(&town, 1, "", 7, 2)),
+        evidence(&first, &fork(&town, 2, "other-00000000", 7, 2)),
+        Transaction::Evidence(Evidence { first: first.bytes().to_vec(), second: forged }),
+        Transaction::Evidence(Evidence { first: first.bytes().to_vec(), second: vec![1, 2, 3] }),
+    ];
+    for case in refused {
+        assert!(town.say(1, case).is_err());
+        assert!(town.state().chain_end(address(2)).unwrap().suspended.is_none());
+    }
+    let created = town.say(1, evidence(&first, &second)).unwrap();
+    let record = town.state().item::<Record>(created[0]).unwrap();
+    assert_eq!((record.subject, record.observer), (liar, Some(honest)));
+    assert!(town.happened("suspended") && town.state().idle.is_empty());
+    assert!(town.state().item::<User>(liar).unwrap().paused.is_some());
+    assert!(matches!(town.say(2, Transaction::Unpause {}), Err(Refusal::Suspended { .. })));
+    assert!(matches!(town.say(1, evidence(&first, &second)), Err(Refusal::Exists { .. })));
+    // Also one that never registered.
+    town.say(1, evidence(&fork(&town, 60, "", 1, 1), &fork(&town, 60, "", 1, 2))).unwrap();
+    assert!(matches!(town.say(60, crate::town::register(60)), Err(Refusal::Suspended { .. })));
+    assert_eq!(town.state().chain_end(address(60)).unwrap().last, Bytes(NO_PREVIOUS));
+}
+
+/// One admin of two makes no money, and an epoch keeps its length.
+#[test]
+fn money_and_epochs_need_more_than_one_admin() {
+    let mut town = two_admins();
+    let grant = Transaction::Grant(Grant { to: address(5), amount: 7 });
+    town.say(0, grant.clone()).unwrap();
+    assert_eq!(town.state().balance(&Account::Money(address(5))), MONEY);
+    assert!(matches!(town.say(0, grant.clone()), Err(Refusal::Exists { .. })));
+    town.say(1, grant.clone()).unwrap();
+    assert_eq!(town.state().balance(&Account::Money(address(5))), MONEY + 7);
+    assert!(town.state().grant_votes.is_empty());
+    let policy = Policy { version: 2, epoch_blocks: 700, ..Policy::default() };
+    let change = PolicyChange { policy, from: 90, observe_only: false };
+    assert!(matches!(town.say(0, Transaction::Policy(change)), Err(Refusal::Invalid { .. })));
+}
