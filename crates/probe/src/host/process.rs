@@ -45,6 +45,11 @@ impl ProcessSampler {
         })
     }
 
+    /// Most memory that it ever held, bytes: `VmHWM`. `None` once it has ended, or where the kernel does not tell.
+    pub fn peak_resident_bytes(&self) -> Option<u64> {
+        Some(self.process.status().ok()?.vmhwm? * 1_024)
+    }
+
     fn private_bytes(&self) -> Option<u64> {
         let rollup = self.process.smaps_rollup().ok()?;
         let map = &rollup.memory_map_rollup.0.first()?.extension.map;
@@ -62,6 +67,8 @@ mod tests {
     fn it_sees_this_process() {
         let usage = ProcessSampler::start(std::process::id()).unwrap().look().unwrap();
         assert!(usage.private_bytes.unwrap() > 100_000 && usage.threads >= 1 && usage.files.unwrap() >= 3, "{usage:?}");
+        let sampler = ProcessSampler::start(std::process::id()).unwrap();
+        assert!(sampler.peak_resident_bytes().unwrap() >= usage.private_bytes.unwrap());
     }
 
     #[test]
