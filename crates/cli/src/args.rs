@@ -4,14 +4,21 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use crate::command::attest::AttestCommand;
 use crate::command::bench::BenchCommand;
+use crate::command::capacity::CapacityCommand;
 use crate::command::config::ConfigCommand;
 use crate::command::dht::DhtCommand;
 use crate::command::doctor::DoctorCommand;
+use crate::command::explain::ExplainCommand;
 use crate::command::lab::LabCommand;
+use crate::command::ledger::LedgerCommand;
 use crate::command::load::LoadCommand;
 use crate::command::monitor::MonitorCommand;
 use crate::command::node::NodeCommand;
+use crate::command::qualify::QualifyCommand;
+use crate::command::rank::RankCommand;
+use crate::command::sla::SlaCommand;
 use crate::command::up::UpCommand;
 
 /// Measures peer-to-peer storage networks with numbers that can be trusted and re-derived.
@@ -40,6 +47,20 @@ pub(crate) enum Command {
     Dht(DhtCommand),
     /// Scheduled self-tests of nodes: ask a monitor, give it orders, watch a fleet of them
     Monitor(MonitorCommand),
+    /// Evaluation of hosters by many attesters: what liars can and cannot do to it
+    Attest(AttestCommand),
+    /// Plans, contracts and challenges on a provable log: init, serve, submit, show, verify, export
+    Ledger(LedgerCommand),
+    /// Who is better than whom, as far as measurements can tell; prices beside it
+    Rank(RankCommand),
+    /// Who may be given a job, what it takes to prove it, what another policy would have decided
+    Qualify(QualifyCommand),
+    /// Why a hoster stands where it stands, how far each threshold is, what would change it
+    Explain(ExplainCommand),
+    /// Is what was promised kept: verdicts, windows, causes, error budgets
+    Sla(SlaCommand),
+    /// Does one more job fit: predicted use, slowdown, other hardware, what is needed, price
+    Capacity(CapacityCommand),
     /// What is wrong with this machine or node, and what to do; whether the instrument itself can be trusted
     Doctor(DoctorCommand),
     /// Around runs: plan, list, logs, compare, clean

@@ -19,6 +19,8 @@ use peermark_node::client::ClientError;
 use peermark_store::OpenError;
 use thiserror::Error;
 
+use crate::command::ledger::LedgerError;
+
 /// The exit codes besides 0, clap's 2 for wrong usage and Rust's for a bug. Documented in the README and printed by `peermark --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -76,6 +78,9 @@ pub(crate) enum ExpectedError {
     /// A monitor cannot be asked, or refuses.
     #[error(transparent)]
     Monitor(Box<MonitorClientError>),
+    /// A ledger cannot be used.
+    #[error("ledger")]
+    Ledger(#[source] Box<LedgerError>),
     /// A fleet of monitors cannot be watched.
     #[error("fleet: {0}")]
     Fleet(#[source] Box<FleetError>),
@@ -97,6 +102,9 @@ pub(crate) enum ExpectedError {
     /// Runs that were named cannot be used.
     #[error("{0}")]
     Runs(String),
+    /// Measurements, a policy, a job or a question cannot be judged.
+    #[error("{0}")]
+    Evidence(String),
     /// Output could not be written.
     #[error("cannot write output: {0}")]
     Output(#[source] std::io::Error),
@@ -136,12 +144,13 @@ impl ExpectedError {
             Self::DhtEngine(_) | Self::Store(_) | Self::Unavailable(_) => Exit::Unavailable,
             Self::Monitor(error) => monitor_exit_code(error),
             Self::Fleet(error) => fleet_exit_code(error),
+            Self::Ledger(error) => error.exit_code(),
             Self::Listen(BindError::Open { .. }) => Exit::Configuration,
             Self::Listen(BindError::Io { .. }) => Exit::Unavailable,
             Self::Run(error) => run_exit_code(error),
             Self::DhtRun(error) => dht_run_exit_code(error),
             Self::Scenario(error) => scenario_exit_code(error),
-            Self::Runs(_) => Exit::BadData,
+            Self::Runs(_) | Self::Evidence(_) => Exit::BadData,
             Self::Output(_) => Exit::Output,
             Self::Read { .. } => Exit::Unavailable,
             Self::System(_) | Self::Bench(_) => Exit::Unavailable,
@@ -275,4 +284,15 @@ fn scenario_exit_code(error: &ScenarioError) -> Exit {
         ScenarioError::Read { .. } => Exit::Unavailable,
         ScenarioError::Malformed { .. } | ScenarioError::Invalid { .. } => Exit::BadData,
     }
+}
+
+/// An error with its causes on one line.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

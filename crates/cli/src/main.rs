@@ -43,6 +43,13 @@ fn run(cli: Cli) -> Result<ExitCode, ExpectedError> {
         Command::Config(config) => command::config::run(&config, cli.config.as_deref()),
         Command::Doctor(doctor) => command::doctor::run(&doctor),
         Command::Lab(lab) => command::lab::run(lab),
+        Command::Ledger(ledger) => command::ledger::run(ledger, cli.config.as_deref()),
+        Command::Attest(attest) => command::attest::run(&attest),
+        Command::Rank(rank) => command::rank::run(&rank),
+        Command::Qualify(qualify) => command::qualify::run(&qualify),
+        Command::Explain(explain) => command::explain::run(&explain),
+        Command::Sla(sla) => command::sla::run(&sla),
+        Command::Capacity(capacity) => command::capacity::run(&capacity),
         Command::Bench(bench) => command::bench::run(bench),
         Command::Node(node) => command::node::run(node, cli.config.as_deref()),
     }

@@ -44,8 +44,12 @@ enum BenchName {
     Intervals,
     /// Publish and lookup in a DHT of fifty servers, beside libp2p's own query
     Dht,
+    /// A million reports of attesters to verdicts on one core
+    Judge,
     /// What self-tests cost a node, and how fast their results are told (needs redis-server)
     Monitor,
+    /// Entries that the ledger's log acknowledges, beside SQLite with the same promise
+    Ledger,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -56,7 +60,7 @@ enum PeerArg {
     Monitors,
 }
 
-const ALL: [BenchName; 8] = [
+const ALL: [BenchName; 10] = [
     BenchName::Load,
     BenchName::Exchange,
     BenchName::Swarm,
@@ -64,7 +68,9 @@ const ALL: [BenchName; 8] = [
     BenchName::Large,
     BenchName::Intervals,
     BenchName::Dht,
+    BenchName::Judge,
     BenchName::Monitor,
+    BenchName::Ledger,
 ];
 
 /// Runs `peermark bench ...`.
@@ -125,7 +131,9 @@ fn run_all(
             BenchName::Large => runtime.block_on(peermark_bench::large(program, scratch)),
             BenchName::Monitor => runtime.block_on(peermark_bench::monitor(program, scratch)),
             BenchName::Dht => runtime.block_on(peermark_bench::dht(scratch)),
+            BenchName::Ledger => peermark_bench::ledger(scratch),
             BenchName::Intervals => Ok(peermark_bench::intervals()),
+            BenchName::Judge => peermark_bench::judge(),
             BenchName::Load => peermark_bench::load(),
         };
         for figure in figures.map_err(ExpectedError::Bench)? {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use peermark_dht::server::ServerConfig;
+use peermark_ledger::config::LedgerConfig;
 use peermark_monitor::MonitorConfig;
 use peermark_node::NodeConfig;
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ pub(crate) fn run(command: &ConfigCommand, file: Option<&Path>) -> Result<ExitCo
         ("node", resolved::<NodeConfig>("node", file)?),
         ("monitor", resolved::<MonitorConfig>("monitor", file)?),
         ("dht_server", resolved::<ServerConfig>("dht_server", file)?),
+        ("ledger", resolved::<LedgerConfig>("ledger", file)?),
     ];
     let text = match format {
         Format::Json => {

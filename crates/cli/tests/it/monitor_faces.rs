@@ -143,6 +143,7 @@ fn every_value_of_the_configuration_has_an_origin() {
     assert_eq!(origin("monitor", "api"), ("127.0.0.1:7777".into(), "environment".into()));
     assert_eq!(origin("monitor", "redis"), (Value::Null, "default".into()));
     assert_eq!(origin("node", "allow_anonymous").1, "default");
+    assert_eq!(origin("ledger", "api"), ("127.0.0.1:8090".into(), "default".into()));
 
     place.write("peermark.toml", "[monitor]\nzoen = \"UTC\"\n");
     let refused = place.run(&["config", "print"]);

@@ -11,7 +11,7 @@ use peermark_node::client::Trust;
 
 use crate::command::node::read_token;
 use crate::config;
-use crate::error::ExpectedError;
+use crate::error::{ExpectedError, in_words};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
@@ -69,14 +69,3 @@ fn reachable(listens: SocketAddr) -> SocketAddr {
 /// Nothing was given on the command line.
 #[derive(serde::Serialize)]
 struct NoFlags {}
-
-/// An error with its causes on one line.
-pub(super) fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}

@@ -14,11 +14,10 @@ use peermark_probe::clock::MonotonicClock;
 use peermark_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use super::access::in_words;
 use super::{print, runtime};
 use crate::command::node::read_token;
 use crate::command::up::Format;
-use crate::error::{Exit, ExpectedError};
+use crate::error::{Exit, ExpectedError, in_words};
 use crate::output;
 
 #[derive(Debug, Args)]
