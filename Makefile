@@ -131,6 +131,25 @@ prove-monitor-history: need-test ## 400 days of the default self-tests: how much
 	PEERMARK_DAYS=400 $(CARGO) test --release --locked -p peermark-monitor --test it -- --exact --nocapture \
 		history_footprint::four_hundred_days_of_the_default_tasks_fit_in_50_mb
 
+.PHONY: prove-adversary
+prove-adversary: ## 500 trials of each attack of the gates in both worlds: do liars move a rate or a verdict? (some minutes)
+	$(call need,$(BUILD_PACKAGES))
+	$(CARGO) build --release --locked -p peermark
+	$(BINARY) attest simulate --gates
+.PHONY: prove-ledger-kills
+prove-ledger-kills: need-test ## 1,000 SIGKILLs of a writer of the ledger's log at random moments: is anything lost, doubled or out of order?
+	PEERMARK_KILLS=1000 $(CARGO) test --release --locked -p peermark-ledger --test it -- --exact --nocapture \
+		log_kill::log_survives_kills
+.PHONY: prove-ledger-cuts
+prove-ledger-cuts: need-test ## 1,000 power cuts of a disk in memory that loses and tears what was not synced, 20,000 flipped bits, all proofs
+	PEERMARK_CUTS=1000 PEERMARK_FLIPS=20000 PEERMARK_SIZES=1024 PEERMARK_FORGERIES=1000000 \
+		$(CARGO) test --release --locked -p peermark-ledger --test it -- --nocapture log_cut:: log_damage:: log_proofs::
+.PHONY: prove-ledger-replay
+prove-ledger-replay: ## bench ledger: acknowledgements beside SQLite, transitions, and a log of 1,000,000 entries replayed and verified
+	$(call need,$(BUILD_PACKAGES))
+	$(CARGO) build --release --locked -p peermark
+	$(BINARY) bench ledger
+
 .PHONY: need-test
 need-test:
 	$(call need,$(TEST_PACKAGES))

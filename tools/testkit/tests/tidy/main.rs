@@ -7,4 +7,5 @@ mod documents;
 mod levels;
 mod manifests;
 mod repository;
+mod requirements;
 mod sources;
