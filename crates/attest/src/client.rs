@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes as Body;
 use http::Method;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use peermark_core::sealed::{Draft, PublicKey, Sealed, SealedError, SigningKey};
 use peermark_ledger::genesis::{Genesis, GenesisError};
 use peermark_ledger::http::{Acknowledgement, BASE, Executed, ProofDocument, Status};
@@ -13,7 +12,7 @@ use peermark_ledger::outcome::Refusal;
 use peermark_ledger::state::ChainEnd;
 use peermark_ledger::transaction::Transaction;
 use peermark_ledger::{Digest, Height};
-use peermark_node::client::{Answer, Call, ClientError, ClientOptions, NodeClient, Trust};
+use peermark_node::client::{Service, ServiceClient};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
@@ -21,66 +20,21 @@ use tokio::time::timeout;
 
 use crate::network::{NetworkName, OtherNetwork};
 
+pub use peermark_node::client::{Access, ServiceError};
+
+/// How errors name it, where it is, and what it reads.
+const SERVICE: Service = Service { what: "ledger", base: BASE, content_type: "application/octet-stream" };
+
 /// Longest answer that is read: a page of the log is cut at 4 MiB.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-
-/// Longest text of a refusal that is handed on.
-const MAX_REFUSAL_CHARS: usize = 300;
-
-/// A ledger to talk to, and by what right.
-#[derive(Clone, Debug)]
-pub struct LedgerAccess {
-    /// `http://host:port` or `https://host:port`.
-    pub url: String,
-    /// Bearer token, where the ledger wants one.
-    pub token: Option<std::sync::Arc<str>>,
-    /// Whose certificates are believed.
-    pub trust: Trust,
-    /// Whether a token may be sent to another machine where everybody on the way can read it.
-    pub insecure: bool,
-    /// Longest time for a whole question.
-    pub timeout: Duration,
-}
 
 /// Why a ledger cannot be asked, or did not answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LedgerClientError {
-    /// The token would be readable on the way.
-    #[error("the token for {host} would travel unencrypted: use https://, or allow it with --insecure")]
-    TokenInTheClear {
-        /// To which host.
-        host: String,
-    },
-    /// The token holds characters that no header may.
-    #[error("the token is no single line of printable text")]
-    Token,
-    /// The call failed.
-    #[error("cannot ask the ledger at {url}")]
-    Call {
-        /// Which ledger.
-        url: String,
-        /// Why.
-        source: ClientError,
-    },
-    /// It refused, in its own words.
-    #[error("the ledger says: {detail} (HTTP {status})")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// Its machine-readable reason.
-        code: String,
-        /// What it said, shortened.
-        detail: String,
-    },
-    /// Its answer is not what the interface defines.
-    #[error("the answer to {path} is not that of a ledger: {what}")]
-    Document {
-        /// What was asked.
-        path: String,
-        /// What is wrong with it.
-        what: String,
-    },
+    /// It cannot be asked, or did not answer.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// Its genesis is none.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
@@ -104,32 +58,16 @@ pub enum LedgerClientError {
 /// A client of one ledger: one connection, kept alive. Clones share it.
 #[derive(Clone, Debug)]
 pub struct LedgerClient {
-    client: NodeClient,
-    headers: HeaderMap,
-    timeout: Duration,
+    service: ServiceClient,
 }
 
 impl LedgerClient {
     /// A client, without any I/O.
     ///
     /// # Errors
-    /// [`LedgerClientError::TokenInTheClear`] for a token over plain HTTP to anywhere but this machine, unless that is allowed;
-    /// [`LedgerClientError::Token`]; [`LedgerClientError::Call`] for a URL that cannot be used.
-    pub fn new(access: &LedgerAccess) -> Result<Self, LedgerClientError> {
-        let options = ClientOptions { connect_timeout: access.timeout, timeout: access.timeout, max_connections: 2 };
-        let client = NodeClient::trusting(&access.url, options, access.trust.clone())
-            .map_err(|source| LedgerClientError::Call { url: access.url.clone(), source })?;
-        let mut headers = HeaderMap::new();
-        if let Some(token) = &access.token {
-            let endpoint = client.endpoint();
-            if !endpoint.is_encrypted() && !endpoint.is_loopback() && !access.insecure {
-                return Err(LedgerClientError::TokenInTheClear { host: endpoint.host().to_owned() });
-            }
-            let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| LedgerClientError::Token)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        Ok(Self { client, headers, timeout: access.timeout })
+    /// [`LedgerClientError::Service`], as [`ServiceClient::new`].
+    pub fn new(access: &Access) -> Result<Self, LedgerClientError> {
+        Ok(Self { service: ServiceClient::new(SERVICE, access)? })
     }
 
     /// Where the ledger is.
@@ -145,7 +83,7 @@ impl LedgerClient {
     /// # Errors
     /// Any [`LedgerClientError`].
     pub async fn genesis(&self) -> Result<Genesis, LedgerClientError> {
-        Ok(Genesis::decode(&self.send(Method::GET, "/genesis", Body::new()).await?.body)?)
+        Ok(Genesis::decode(&self.read("/genesis").await?)?)
     }
 
     /// Where the next entry of a signer goes.
@@ -162,7 +100,7 @@ impl LedgerClient {
     /// Any [`LedgerClientError`].
     pub async fn outcome(&self, entry: &Digest) -> Result<Option<Executed>, LedgerClientError> {
         match self.get(&format!("/entries/{entry}")).await {
-            Err(LedgerClientError::Refused { status: 404, .. }) => Ok(None),
+            Err(LedgerClientError::Service(ServiceError::Refused { status: 404, .. })) => Ok(None),
             found => found.map(Some),
         }
     }
@@ -182,8 +120,8 @@ impl LedgerClient {
     /// Any [`LedgerClientError`].
     pub async fn log(&self, from: u64) -> Result<Vec<Vec<u8>>, LedgerClientError> {
         let path = format!("/log?from={from}");
-        let page = self.send(Method::GET, &path, Body::new()).await?.body;
-        let cut = || LedgerClientError::Document { path: path.clone(), what: "a record is cut".to_owned() };
+        let page = self.read(&path).await?;
+        let cut = || self.service.misread(&path, "a record is cut");
         let mut rest = page.as_slice();
         let mut records = Vec::new();
         while !rest.is_empty() {
@@ -201,9 +139,8 @@ impl LedgerClient {
     /// # Errors
     /// Any [`LedgerClientError`].
     pub async fn checkpoint(&self) -> Result<String, LedgerClientError> {
-        let note = self.send(Method::GET, "/checkpoint", Body::new()).await?.body;
-        String::from_utf8(note)
-            .map_err(|error| LedgerClientError::Document { path: "/checkpoint".into(), what: error.to_string() })
+        let note = self.read("/checkpoint").await?;
+        Ok(String::from_utf8(note).map_err(|error| self.service.misread("/checkpoint", error))?)
     }
 
     /// Proof that the tree of `from` leaves is the beginning of that of `to`.
@@ -249,8 +186,8 @@ impl LedgerClient {
     /// # Errors
     /// Any [`LedgerClientError`].
     pub async fn submit_entry(&self, entry: &Sealed) -> Result<Acknowledgement, LedgerClientError> {
-        let answer = self.send(Method::POST, "/entries", entry.bytes().to_vec().into()).await?;
-        parse("/entries", &answer.body)
+        let body = entry.bytes().to_vec().into();
+        Ok(self.service.ask(Method::POST, "/entries", body, MAX_ANSWER_BYTES).await?)
     }
 
     /// Waits until the block of an entry is closed, by asking again and again. The entry was acknowledged after the block `height`.
@@ -280,28 +217,11 @@ impl LedgerClient {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LedgerClientError> {
-        parse(path, &self.send(Method::GET, path, Body::new()).await?.body)
+        Ok(self.service.ask(Method::GET, path, Body::new(), MAX_ANSWER_BYTES).await?)
     }
 
-    async fn send(&self, method: Method, path: &str, body: Body) -> Result<Answer, LedgerClientError> {
-        let (path, headers) = (format!("{BASE}{path}"), self.headers.clone());
-        let timeout = self.timeout;
-        let call = Call { method, path: &path, headers, body, max_answer_bytes: MAX_ANSWER_BYTES, timeout };
-        let failed = |source| LedgerClientError::Call { url: self.client.endpoint().to_string(), source };
-        let answer = self.client.call(call).await.map_err(failed)?;
-        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(refused(&answer)) }
+    /// What is no JSON.
+    async fn read(&self, path: &str) -> Result<Vec<u8>, LedgerClientError> {
+        Ok(self.service.send(Method::GET, path, Body::new(), MAX_ANSWER_BYTES).await?.body)
     }
-}
-
-fn parse<T: DeserializeOwned>(path: &str, body: &[u8]) -> Result<T, LedgerClientError> {
-    serde_json::from_slice(body)
-        .map_err(|error| LedgerClientError::Document { path: path.to_owned(), what: error.to_string() })
-}
-
-fn refused(answer: &Answer) -> LedgerClientError {
-    let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let text = |name: &str| problem[name].as_str().unwrap_or_default();
-    let plain = |character: char| if character.is_control() { ' ' } else { character };
-    let detail = text("detail").chars().take(MAX_REFUSAL_CHARS).map(plain).collect();
-    LedgerClientError::Refused { status: answer.status, code: text("code").to_owned(), detail }
 }

@@ -15,5 +15,6 @@ pub(crate) mod monitor;
 pub(crate) mod node;
 pub(crate) mod qualify;
 pub(crate) mod rank;
+pub(crate) mod service;
 pub(crate) mod sla;
 pub(crate) mod up;

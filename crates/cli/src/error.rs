@@ -12,7 +12,7 @@ use peermark_lab::dht::DhtError;
 use peermark_lab::run::RunError;
 use peermark_lab::scenario::ScenarioError;
 use peermark_monitor::MonitorError;
-use peermark_monitor::client::MonitorClientError;
+use peermark_monitor::client::ServiceError;
 use peermark_monitor::fleet::{FleetConfigError, FleetError};
 use peermark_node::NodeError;
 use peermark_node::client::ClientError;
@@ -77,7 +77,7 @@ pub(crate) enum ExpectedError {
     DhtEngine(#[from] EngineError),
     /// A monitor cannot be asked, or refuses.
     #[error(transparent)]
-    Monitor(Box<MonitorClientError>),
+    Monitor(Box<ServiceError>),
     /// A ledger cannot be used.
     #[error("ledger")]
     Ledger(#[source] Box<LedgerError>),
@@ -142,7 +142,7 @@ impl ExpectedError {
             },
             Self::DhtEngine(EngineError::NoBootstrap | EngineError::Setting { .. }) => Exit::Configuration,
             Self::DhtEngine(_) | Self::Store(_) | Self::Unavailable(_) => Exit::Unavailable,
-            Self::Monitor(error) => monitor_exit_code(error),
+            Self::Monitor(error) => service_exit_code(error),
             Self::Fleet(error) => fleet_exit_code(error),
             Self::Ledger(error) => error.exit_code(),
             Self::Listen(BindError::Open { .. }) => Exit::Configuration,
@@ -158,8 +158,8 @@ impl ExpectedError {
     }
 }
 
-impl From<MonitorClientError> for ExpectedError {
-    fn from(error: MonitorClientError) -> Self {
+impl From<ServiceError> for ExpectedError {
+    fn from(error: ServiceError) -> Self {
         Self::Monitor(Box::new(error))
     }
 }
@@ -204,18 +204,19 @@ fn monitor_start_exit_code(error: &MonitorError) -> Exit {
     }
 }
 
-fn monitor_exit_code(error: &MonitorClientError) -> Exit {
+/// Why a server of ours cannot be asked, or refuses, and the exit code of each.
+pub(crate) fn service_exit_code(error: &ServiceError) -> Exit {
     match error {
-        MonitorClientError::TokenInTheClear { .. }
-        | MonitorClientError::Token
-        | MonitorClientError::TokenFile { .. }
-        | MonitorClientError::Trust(_)
-        | MonitorClientError::Call { source: ClientError::InvalidUrl { .. }, .. }
-        | MonitorClientError::Refused { status: 401 | 403, .. } => Exit::Configuration,
+        ServiceError::TokenInTheClear { .. }
+        | ServiceError::Token
+        | ServiceError::TokenFile { .. }
+        | ServiceError::Trust(_)
+        | ServiceError::Call { source: ClientError::InvalidUrl { .. }, .. }
+        | ServiceError::Refused { status: 401 | 403, .. } => Exit::Configuration,
         // What was asked for is not there or cannot be done; a conflict or a limit passes.
-        MonitorClientError::Refused { status: 409 | 429 | 500.., .. } => Exit::Unavailable,
-        MonitorClientError::Refused { .. } => Exit::BadData,
-        MonitorClientError::Call { .. } | MonitorClientError::Document { .. } => Exit::Unavailable,
+        ServiceError::Refused { status: 409 | 429 | 500.., .. } => Exit::Unavailable,
+        ServiceError::Refused { .. } => Exit::BadData,
+        ServiceError::Call { .. } | ServiceError::Document { .. } => Exit::Unavailable,
     }
 }
 
@@ -284,15 +285,4 @@ fn scenario_exit_code(error: &ScenarioError) -> Exit {
         ScenarioError::Read { .. } => Exit::Unavailable,
         ScenarioError::Malformed { .. } | ScenarioError::Invalid { .. } => Exit::BadData,
     }
-}
-
-/// An error with its causes on one line.
-pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

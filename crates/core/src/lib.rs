@@ -15,6 +15,7 @@ pub mod sealed;
 pub mod seed;
 pub mod series;
 pub mod size;
+mod words;
 
 pub use calibration::Calibration;
 pub use clock::{Clock, MonotonicNs};
@@ -25,3 +26,4 @@ pub use histogram::Histogram;
 pub use seed::Seed;
 pub use series::{EvidenceClass, Sample, Series, Unit};
 pub use size::ByteSize;
+pub use words::in_words;

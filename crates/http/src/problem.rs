@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use peermark_core::in_words;
 use serde::Serialize;
 
 /// The media type of a problem.
@@ -47,7 +48,7 @@ impl Problem {
 
     /// An error of the server. The error is logged; the caller learns that there was one and nothing of its inside.
     pub fn logged(error: &dyn std::error::Error) -> Self {
-        tracing::error!(error = %chain(error), "request failed");
+        tracing::error!(error = %in_words(error), "request failed");
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             code: "internal",
@@ -68,17 +69,6 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         self.status
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl IntoResponse for Problem {

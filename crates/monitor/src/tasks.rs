@@ -20,7 +20,6 @@ mod usage;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::error::Error;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -70,18 +69,6 @@ fn check_period(key: &str, period_ms: u32) -> Result<(), ConfigError> {
 /// A typed result as JSON. Types of results have no maps with keys that are no text, which is all that could fail.
 fn json(result: &impl Serialize) -> Value {
     serde_json::to_value(result).unwrap_or(Value::Null)
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn chain_of(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

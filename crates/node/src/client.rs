@@ -20,6 +20,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod pool;
+mod service;
 mod stream;
 mod trust;
 mod wire;
@@ -37,6 +38,7 @@ pub use call::{Answer, Call};
 pub use endpoint::{Endpoint, shown_url};
 pub use error::{ClientError, TlsProblem};
 pub use exchange::{ByteSink, ResponseHead};
+pub use service::{Access, Service, ServiceClient, ServiceError, authorisation};
 pub use trust::{Trust, TrustError};
 pub use wire::{
     DataItem, DataList, DebugInfo, Manifest, Received, RoutingPeer, RoutingTable, Space, Upload, VersionInfo,

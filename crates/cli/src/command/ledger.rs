@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use peermark_attest::client::LedgerClientError;
+use peermark_attest::client::{LedgerClientError, ServiceError};
 use peermark_attest::ledger::SourceError;
 use peermark_ledger::bundle::BundleError;
 use peermark_ledger::directory::DirectoryError;
@@ -21,7 +21,7 @@ use peermark_ledger::log::LogError;
 use peermark_ledger::sequencer::SequencerError;
 use peermark_ledger::verify::ProveError;
 
-use crate::error::{Exit, ExpectedError};
+use crate::error::{Exit, ExpectedError, service_exit_code};
 
 pub(crate) use access::SourceArgs;
 
@@ -142,12 +142,12 @@ fn directory_exit_code(error: &DirectoryError) -> Exit {
 
 fn client_exit_code(error: &LedgerClientError) -> Exit {
     match error {
-        LedgerClientError::TokenInTheClear { .. }
-        | LedgerClientError::Token
-        | LedgerClientError::Refused { status: 401, .. } => Exit::Configuration,
-        LedgerClientError::Call { .. }
-        | LedgerClientError::Late { .. }
-        | LedgerClientError::Refused { status: 500.., .. } => Exit::Unavailable,
+        LedgerClientError::Service(error) => match error {
+            // A ledger refuses what it does not take with 4xx, whatever was wrong with it.
+            ServiceError::Refused { status: 402..=499, .. } => Exit::BadData,
+            error => service_exit_code(error),
+        },
+        LedgerClientError::Late { .. } => Exit::Unavailable,
         _ => Exit::BadData,
     }
 }

@@ -23,7 +23,7 @@ use crate::command::up::Format;
 use crate::error::ExpectedError;
 use crate::output;
 
-use access::AccessArgs;
+use access::MonitorArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct MonitorCommand {
@@ -60,7 +60,7 @@ enum MonitorSubcommand {
 #[derive(Debug, Args)]
 struct Asking {
     #[command(flatten)]
-    access: AccessArgs,
+    access: MonitorArgs,
     /// Lines for people, or one JSON document
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,

@@ -1,12 +1,12 @@
 //! `peermark node run`.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
-use peermark_core::{ByteSize, Seed};
+use peermark_core::{ByteSize, Seed, in_words};
 use peermark_http::Tls;
 use peermark_monitor::config::{MonitorConfig, Profile};
 use peermark_monitor::task::{NodeFacts, Secret};
@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::command::service::ApiArgs;
 use crate::command::up::draw_seed;
 use crate::config;
 use crate::error::ExpectedError;
@@ -56,18 +57,9 @@ struct RunArgs {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
-    /// Address of the REST API; port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api: Option<SocketAddr>,
-    /// Serve the API beyond loopback to callers without a token
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allow_anonymous: bool,
-    /// File with the token that callers of the API must present
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    api: ApiArgs,
     /// libp2p address to listen on, TCP or QUIC (repeatable)
     #[arg(long, value_name = "MULTIADDR")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -154,7 +146,7 @@ pub(crate) fn run(command: NodeCommand, file: Option<&Path>) -> Result<ExitCode,
     let NodeSubcommand::Run(args) = command.command;
     let settings: NodeConfig = config::section("node", &args, file)?;
     let monitor: MonitorConfig = config::section("monitor", &args.monitor, file)?;
-    let token = args.token_file.as_deref().map(read_token).transpose()?;
+    let token = args.api.token()?;
     // Two workers: a node does little, and fifty of them share a laptop.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -257,13 +249,7 @@ async fn start_monitor(
             Err(error.into())
         }
         Err(error) => {
-            let mut told = format!("this node does not test itself: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                told += &format!(": {cause}");
-                source = cause.source();
-            }
-            output::talk(&told);
+            output::talk(&format!("this node does not test itself: {}", in_words(&error)));
             Ok(None)
         }
     }
@@ -277,16 +263,4 @@ pub(crate) fn tls(config: &MonitorConfig) -> Result<Option<Tls>, ExpectedError> 
     let (Some(certificate), Some(key)) = (&config.tls_cert, &config.tls_key) else { return Ok(None) };
     let tls = Tls::from_pem_files(certificate, key);
     tls.map(Some).map_err(|error| ExpectedError::Configuration(error.to_string()))
-}
-
-/// The token in a file.
-///
-/// # Errors
-/// [`ExpectedError`] when the file cannot be read or is empty.
-pub(crate) fn read_token(path: &Path) -> Result<Arc<str>, ExpectedError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ExpectedError::Read { path: path.to_owned(), source })?;
-    match text.trim() {
-        "" => Err(ExpectedError::Configuration(format!("token file {} is empty", path.display()))),
-        token => Ok(token.into()),
-    }
 }

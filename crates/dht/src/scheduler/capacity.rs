@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use peermark_core::{Clock, Seed};
+use peermark_core::{Clock, Seed, in_words};
 use peermark_probe::executor::{Execution, Executor, Limits, window_from};
 use peermark_probe::pacer::PrecisePacer;
 use peermark_probe::recorder::{LaneRecord, Recorder};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::SchedulerError;
 use super::roster::{READ_TIMEOUT, newest_by_address};
-use super::target::{Asker, Target, in_words};
+use super::target::{Asker, Target};
 use super::{CallOptions, Fleets};
 
 pub use curve::{CapacityCurve, CapacityStep, Figures, Percentile};

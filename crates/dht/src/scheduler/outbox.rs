@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use peermark_core::in_words;
 use peermark_store::StoreError;
 use peermark_store::dht::{DhtStore, NodeId, RoundRows, RoundWritten, SchedulerId};
 use tokio::sync::Notify;
@@ -20,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use super::evidence::{EvidenceWriter, Observed};
 use super::metrics::{SchedulerMetrics, count};
 use super::notice::{Notice, Tell};
-use super::target::in_words;
 
 /// Rounds that may wait: sixteen hours of one a minute.
 pub(super) const MAX_WAITING: usize = 1000;

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use peermark_core::MonotonicNs;
+use peermark_core::{MonotonicNs, in_words};
 use peermark_store::StoreError;
 use peermark_store::dht::{DhtStore, LiveNode, NodeId, SeenNode};
 use tokio::time::timeout;
 
 use super::metrics::{SchedulerMetrics, count};
 use super::notice::{Notice, Tell};
-use super::target::{Asker, Target, in_words};
+use super::target::{Asker, Target};
 
 /// How long a heartbeat is fresh, by parsec's rule.
 pub const FRESH: Duration = Duration::from_secs(120);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use cid::Cid;
 use futures::stream::{self, StreamExt};
 use parking_lot::Mutex;
-use peermark_core::MonotonicNs;
+use peermark_core::{MonotonicNs, in_words};
 use peermark_store::dht::{MeasurementRow, RoundRows};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ use super::evidence::{Observed, observed, outcome_of_call};
 use super::metrics::SchedulerMetrics;
 use super::notice::{Notice, Tell};
 use super::outbox::Parcel;
-use super::target::{Asker, CallError, Called, Target, in_words};
+use super::target::{Asker, CallError, Called, Target};
 use super::turns::Turns;
 use crate::key::RecordKey;
 use crate::operation::OperationKind;

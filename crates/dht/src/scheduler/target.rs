@@ -88,21 +88,6 @@ impl CallError {
     }
 }
 
-/// The error and everything beneath it, in one line.
-pub fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_words = cause.to_string();
-        if !words.ends_with(&cause_words) {
-            words.push_str(": ");
-            words.push_str(&cause_words);
-        }
-        source = cause.source();
-    }
-    words
-}
-
 impl Target {
     /// A server at the address in its row.
     ///

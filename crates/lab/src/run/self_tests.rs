@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use peermark_core::{Outcome, Sample, Unit};
 use peermark_monitor::attempt::{Attempt, Status};
-use peermark_monitor::client::{Access, MonitorClient, MonitorClientError};
+use peermark_monitor::client::{Access, MonitorClient, ServiceError};
 
 use crate::launch::LiveNode;
 use crate::result::{SelfTestProblem, SelfTestResult, SelfTestValues};
@@ -49,7 +49,7 @@ pub(super) async fn collect(nodes: &[LiveNode]) -> Vec<Attempts> {
     all
 }
 
-async fn of_node(node: &LiveNode) -> Result<Vec<Attempts>, MonitorClientError> {
+async fn of_node(node: &LiveNode) -> Result<Vec<Attempts>, ServiceError> {
     let monitor = MonitorClient::new(&Access::anonymous(node.client.endpoint().to_string(), PATIENCE))?;
     let status = monitor.status().await?;
     let mut all = Vec::new();

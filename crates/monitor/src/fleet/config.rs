@@ -9,7 +9,7 @@ use peermark_node::client::{Trust, TrustError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::client::{Access, MonitorClient, MonitorClientError};
+use crate::client::{Access, MonitorClient, ServiceError};
 use crate::desk::TaskState;
 
 /// Most monitors of one fleet.
@@ -139,7 +139,7 @@ pub enum FleetConfigError {
         /// Which.
         key: String,
         /// Why.
-        source: MonitorClientError,
+        source: ServiceError,
     },
 }
 
@@ -385,7 +385,7 @@ mod tests {
         let timeout = Duration::from_secs(1);
         let refused = target("http://10.0.0.1:1").client(timeout, false).unwrap_err();
         assert!(
-            matches!(&refused, FleetConfigError::Access { source: MonitorClientError::TokenInTheClear { .. }, .. }),
+            matches!(&refused, FleetConfigError::Access { source: ServiceError::TokenInTheClear { .. }, .. }),
             "{refused:?}"
         );
         target("http://10.0.0.1:1").client(timeout, true).unwrap();

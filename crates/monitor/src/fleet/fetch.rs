@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::keep::{KeepError, Keeper, Of};
-use super::poll::{Shared, count, in_words};
-use crate::client::MonitorClientError;
+use super::poll::{Shared, count};
+use crate::client::ServiceError;
 use crate::desk::{HistoryDocument, StatusDocument, TaskStatus};
+use peermark_core::in_words;
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -26,7 +27,7 @@ const STEP_BACK_MS: u64 = 70 * 60 * 1000;
 #[derive(Debug, Error)]
 enum FetchError {
     #[error(transparent)]
-    Ask(#[from] MonitorClientError),
+    Ask(#[from] ServiceError),
     #[error(transparent)]
     Keep(#[from] KeepError),
     #[error("no complete history within {} s", FETCH.as_secs())]

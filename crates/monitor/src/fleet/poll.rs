@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use peermark_core::{Clock, Culprit, FailureClass, MonotonicNs, Seed};
+use peermark_core::{Clock, Culprit, FailureClass, MonotonicNs, Seed, in_words};
 use peermark_probe::driver::{Done, Driver, Prepared};
 use peermark_probe::executor::{ExecuteError, Execution, Executor, Limits, window_from};
 use peermark_probe::pacer::RelaxedPacer;
@@ -25,7 +25,7 @@ use super::fetch::FETCH;
 use super::keep::{KeepError, Keeper};
 use super::state::FleetState;
 use super::webhook::Webhooks;
-use crate::client::{MonitorClient, MonitorClientError};
+use crate::client::{MonitorClient, ServiceError};
 
 /// Monitors that are asked at once where each is asked once.
 const ONCE_IN_FLIGHT: u32 = 16;
@@ -235,8 +235,8 @@ impl Shared {
             Ok(Err(error)) => {
                 self.state.lock().failed(node, &in_words(&error));
                 let (class, culprit) = match &error {
-                    MonitorClientError::Call { source, .. } => source.failure(),
-                    MonitorClientError::Refused { .. } => (FailureClass::Rejected, Culprit::Observer),
+                    ServiceError::Call { source, .. } => source.failure(),
+                    ServiceError::Refused { .. } => (FailureClass::Rejected, Culprit::Observer),
                     _ => (FailureClass::Protocol, Culprit::Peer),
                 };
                 Done::failed(class, culprit)
@@ -272,16 +272,4 @@ impl Shared {
 
 pub(super) fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
-}
-
-/// An error with its causes on one line.
-pub(super) fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use peermark_core::MonotonicNs;
+use peermark_core::{MonotonicNs, in_words};
 use tokio_util::sync::CancellationToken;
 
 use super::alert::{AlertNotice, Alerts};
-use super::poll::{Shared, count, in_words};
+use super::poll::{Shared, count};
 use super::webhook::Delivery;
 
 /// Notices that are on their way at once.

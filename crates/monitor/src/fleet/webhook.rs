@@ -7,11 +7,10 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use peermark_node::client::{Call, ClientOptions, NodeClient, shown_url};
+use peermark_node::client::{Call, ClientOptions, NodeClient, ServiceError, authorisation, shown_url};
 
 use super::alert::AlertNotice;
 use super::config::{AlertRule, FleetConfigError, read_token, trust};
-use crate::client::{MonitorClientError, authorisation};
 
 /// Longest time for one attempt.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,7 +65,7 @@ impl Webhooks {
                 return Err(FleetConfigError::Value { key: key(), reason });
             };
             let client = NodeClient::trusting(server, options, trust(rule.ca.as_deref(), key)?)
-                .map_err(|source| refused(MonitorClientError::Call { url: shown_url(url), source }))?;
+                .map_err(|source| refused(ServiceError::Call { what: "receiver", url: shown_url(url), source }))?;
             let token = rule.token_file.as_deref().map(read_token).transpose()?;
             let mut headers = authorisation(&client, token.as_deref(), insecure).map_err(refused)?;
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

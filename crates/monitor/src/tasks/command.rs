@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use peermark_core::{Culprit, FailureClass, Unit};
+use peermark_core::{Culprit, FailureClass, Unit, in_words};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -211,7 +211,7 @@ fn stopped(error: &ChildError) -> Stop {
         ChildError::TooMuchOutput { .. } => &TOO_MUCH,
         ChildError::Timeout { .. } => &HUNG,
     };
-    failure.stop(super::chain_of(error))
+    failure.stop(in_words(error))
 }
 
 fn read(config: &CommandConfig, ended: &Ended) -> Result<Report, Stop> {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use peermark_core::{ByteSize, Culprit, FailureClass, Unit};
+use peermark_core::{ByteSize, Culprit, FailureClass, Unit, in_words};
 use peermark_node::client::Trust;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -166,7 +166,7 @@ impl Healthcheck {
         let trust = config.ca.as_deref().map_or(Ok(Trust::system()), Trust::pem_file);
         let trust = match trust {
             Ok(trust) => trust,
-            Err(error) => return wrong("ca", &super::chain_of(&error)),
+            Err(error) => return wrong("ca", &in_words(&error)),
         };
         let instances = config.services.values().map(Vec::len).max().unwrap_or(0) as u64;
         let about = About {

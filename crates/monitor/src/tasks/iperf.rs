@@ -18,7 +18,7 @@ use peermark_core::{FailureClass, Unit};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::client::{Access, MonitorClient, MonitorClientError};
+use crate::client::{Access, MonitorClient, ServiceError};
 use crate::config::ConfigError;
 use crate::slots::{SlotGrant, SlotRequest};
 use crate::task::{About, Better, Context, Finding, Needs, Report, Retry, Running, Stop, TIMEOUT, Task};
@@ -262,7 +262,7 @@ impl Run {
             }
             Target::Monitor { url } => url,
         };
-        let explain = |error: MonitorClientError| {
+        let explain = |error: ServiceError| {
             let detail = format!("{url}: {}", error.told());
             match error.class() {
                 FailureClass::Busy => SLOT_BUSY.with(detail),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use peermark_core::{FailureClass, Unit};
+use peermark_core::{FailureClass, Unit, in_words};
 use peermark_node::client::{ClientError, ClientOptions, NodeClient, RequestBody, Upload};
 use rand::Rng;
 use schemars::JsonSchema;
@@ -245,14 +245,14 @@ impl Run {
         let other = match NodeClient::connect(url, options).await {
             Ok(other) => other,
             // Its own trouble says nothing of this node.
-            Err(error) => return not_done(format!("{url}: {}", told(&error))),
+            Err(error) => return not_done(format!("{url}: {}", in_words(&error))),
         };
         let mut last = String::new();
         let looked = tokio::time::timeout(patience, async {
             loop {
                 match fetch(&other, cid, content, Route::Network).await {
                     Ok(()) => return,
-                    Err(Fetch::Client(error)) => last = told(&error),
+                    Err(Fetch::Client(error)) => last = in_words(&error),
                     Err(Fetch::Wrong) => last = "other bytes came".into(),
                 }
                 tokio::time::sleep(FIND_PAUSE).await;
@@ -356,17 +356,5 @@ fn explain(step: &str, error: &ClientError) -> Finding {
         FailureClass::Protocol | FailureClass::NotSent => &NO_API,
         _ => &REFUSED,
     };
-    failure.with(format!("{step}: {}", told(error)))
-}
-
-/// An error with its sources.
-fn told(error: &ClientError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    failure.with(format!("{step}: {}", in_words(error)))
 }

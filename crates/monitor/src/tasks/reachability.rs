@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use libp2p::{Multiaddr, PeerId};
-use peermark_core::Unit;
+use peermark_core::{Unit, in_words};
 use peermark_node::client::{ClientOptions, NodeClient};
 use peermark_node::dial::destination;
 use schemars::JsonSchema;
@@ -245,7 +245,7 @@ async fn who(config: &ReachabilityConfig, context: &Context) -> Result<Identity,
         });
         let unasked = |why: String| NODE_UNASKED.stop(format!("{url}: {why}"));
         let told = told.await.map_err(|_| unasked(format!("no answer within {IDENTITY:?}")))?;
-        let told = told.map_err(|error| unasked(super::chain_of(&error)))?;
+        let told = told.map_err(|error| unasked(in_words(&error)))?;
         peer = peer.or_else(|| Some(told.id).filter(|id| !id.is_empty()));
         if addresses.is_empty() {
             let all: Vec<String> = told.announce_addresses.into_iter().chain(told.addrs).collect();

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::database::{DatabaseArgs, Databases};
 use super::engine::{Engine, EngineArgs, build_measure, free_small_port};
-use crate::command::node::read_token;
+use crate::command::service::read_token;
 use crate::config;
 use crate::error::ExpectedError;
 use crate::output;

@@ -8,7 +8,7 @@ use peermark_node::client::{ClientError, Endpoint};
 use peermark_probe::doctor::machine::{Check, CheckStanding, ask_node, collect, fixes, judge};
 use serde_json::json;
 
-use crate::command::node::read_token;
+use crate::command::service::read_token;
 use crate::command::up::Format;
 use crate::error::ExpectedError;
 use crate::output;

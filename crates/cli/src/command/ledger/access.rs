@@ -1,16 +1,14 @@
 //! Which ledger is meant.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
-use peermark_attest::client::{LedgerAccess, LedgerClient};
+use peermark_attest::client::LedgerClient;
 use peermark_attest::ledger::{LedgerSource, Loaded};
 use peermark_attest::network::{NetworkName, unnamed};
-use peermark_node::client::Trust;
 
 use crate::command::ledger::{LedgerError, threads};
-use crate::command::node::read_token;
+use crate::command::service::AccessArgs;
 use crate::error::ExpectedError;
 use crate::output;
 
@@ -25,18 +23,8 @@ pub(crate) struct SourceArgs {
     /// that follows is of a network that you have not named
     #[arg(long, value_name = "NAME-HHHHHHHH")]
     pub(crate) network: Option<NetworkName>,
-    /// File with the token that the server wants
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// PEM file of the authorities whose certificates are believed [default: the system's]
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Send the token to another machine over plain HTTP, where everybody on the way can read it
-    #[arg(long)]
-    insecure: bool,
-    /// Longest time for an answer of the server
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 impl SourceArgs {
@@ -63,13 +51,7 @@ impl SourceArgs {
             let text = format!("--ledger {url}: the URL of a running ledger is needed here (peermark ledger serve)");
             return Err(ExpectedError::Configuration(text));
         }
-        let trust = match &self.ca {
-            Some(ca) => Trust::pem_file(ca).map_err(|error| ExpectedError::Configuration(error.to_string()))?,
-            None => Trust::system(),
-        };
-        let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let (url, timeout) = (url.to_owned(), Duration::from_secs(self.timeout));
-        let access = LedgerAccess { url, token, trust, insecure: self.insecure, timeout };
+        let access = self.access.to(url.to_owned())?;
         Ok(LedgerClient::new(&access).map_err(LedgerError::from)?)
     }
 

@@ -1,6 +1,5 @@
 //! `peermark ledger serve`.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::ledger::LedgerError;
-use crate::command::node::read_token;
+use crate::command::service::{ApiArgs, TlsArgs};
 use crate::config;
 use crate::error::{Exit, ExpectedError};
 use crate::output;
@@ -33,26 +32,12 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
-    /// Address of the API; port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api: Option<SocketAddr>,
-    /// Serve the API beyond loopback to callers without a token
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allow_anonymous: bool,
-    /// File with the token that callers of the API must present
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    token_file: Option<PathBuf>,
-    /// Certificate chain (PEM) to serve the API with
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls_cert: Option<PathBuf>,
-    /// Private key (PEM) of the certificate
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    api: ApiArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    tls: TlsArgs,
     /// Milliseconds from block to block [default: what the ledger's policy says]
     #[arg(long, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +58,7 @@ pub(super) struct ServeArgs {
 /// [`ExpectedError`].
 pub(super) fn run(args: &ServeArgs, file: Option<&Path>) -> Result<ExitCode, ExpectedError> {
     let settings: LedgerConfig = config::section("ledger", args, file)?;
-    let token = args.token_file.as_deref().map(read_token).transpose()?;
+    let token = args.api.token()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -86,7 +86,7 @@ fn verify_directory(path: &Path, network: Option<&NetworkName>, trust: bool) -> 
 
 /// What does not hold at all.
 fn faulty(schema: &str, error: &dyn std::error::Error) -> Value {
-    json!({ "schema": schema, "faults": [crate::error::in_words(error)] })
+    json!({ "schema": schema, "faults": [peermark_core::in_words(error)] })
 }
 
 fn document(schema: &str, proven: &Proven) -> Value {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use peermark_core::in_words;
 use peermark_http::{Server, Tls};
 use peermark_monitor::fleet::rules::prometheus_rules;
 use peermark_monitor::fleet::server::{FleetListen, start};
@@ -15,9 +16,9 @@ use peermark_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::{print, runtime};
-use crate::command::node::read_token;
+use crate::command::service::read_token;
 use crate::command::up::Format;
-use crate::error::{Exit, ExpectedError, in_words};
+use crate::error::{Exit, ExpectedError};
 use crate::output;
 
 #[derive(Debug, Args)]

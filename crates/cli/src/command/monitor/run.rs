@@ -1,6 +1,5 @@
 //! `peermark monitor run`: a monitor of its own, beside any storage node or none.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +16,8 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::command::node::{MonitorFlags, read_token, tls};
+use crate::command::node::{MonitorFlags, tls};
+use crate::command::service::{ApiArgs, TlsArgs, read_token};
 use crate::command::up::draw_seed;
 use crate::config;
 use crate::error::ExpectedError;
@@ -30,30 +30,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
-    /// Address of the monitor's API; port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api: Option<SocketAddr>,
-    /// Serve the API beyond loopback to callers without a token
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allow_anonymous: bool,
-    /// File with the token that callers of the API must present
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    api: ApiArgs,
     /// Let a token cross the network readable, where there is no certificate
     #[arg(long)]
     #[serde(skip)]
     insecure: bool,
-    /// Certificate chain (PEM) to serve the API with
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls_cert: Option<PathBuf>,
-    /// Private key (PEM) of the certificate
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    tls: TlsArgs,
     /// Base URL of the storage node that is tested
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +67,7 @@ pub(crate) struct RunArgs {
 /// [`ExpectedError`] when the configuration cannot be used or it does not start.
 pub(crate) fn run(args: &RunArgs, file: Option<&Path>) -> Result<ExitCode, ExpectedError> {
     let settings: MonitorConfig = config::section("monitor", args, file)?;
-    let token = args.token_file.as_deref().map(read_token).transpose()?;
+    let token = args.api.token()?;
     let node_token = args.node_token_file.as_deref().map(read_token).transpose()?;
     // One thread: what takes long in a test has threads or processes of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()

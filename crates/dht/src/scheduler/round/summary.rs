@@ -2,12 +2,13 @@
 
 use std::fmt::{self, Write as _};
 
+use peermark_core::in_words;
 use peermark_page::wording::printable;
 use peermark_store::dht::LiveNode;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::scheduler::target::{Called, in_words};
+use crate::scheduler::target::Called;
 
 /// How a round went.
 #[derive(Clone, Debug, PartialEq, Serialize)]

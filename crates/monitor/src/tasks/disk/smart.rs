@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use peermark_core::in_words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::child::{Ended, Program};
-use crate::tasks::chain_of;
 
 /// Longest time that it may take; a disk in trouble may need many seconds.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub(super) async fn ask(device: Option<PathBuf>) -> Smart {
     let ended = Program::new("smartctl").args(args.chain([device.clone().into_os_string()])).run(WITHIN).await;
     let smart = match ended {
         Ok(ended) => read(&ended),
-        Err(error) => Smart::unknown(chain_of(&error)),
+        Err(error) => Smart::unknown(in_words(&error)),
     };
     Smart { device: Some(device.display().to_string()), ..smart }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use http::{HeaderMap, Method};
+use peermark_core::in_words;
 use peermark_node::client::{Call, ClientError, ClientOptions, NodeClient, Trust};
 use tokio::net::TcpStream;
 
 use super::{HealthcheckConfig, SERVICE_ERROR, UNREACHABLE};
 use crate::task::{Failure, Finding};
-use crate::tasks::chain_of;
 
 /// Longest page that is read; what is longer proves as well that somebody answers.
 const MAX_PAGE_BYTES: usize = 64 << 10;
@@ -80,7 +80,7 @@ pub(super) fn check(url: &str) -> Result<(), String> {
         "http" | "https" => {
             let (host, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
             NodeClient::new(&format!("{scheme}://{host}"), ClientOptions::default())
-                .map_err(|error| chain_of(&error))?;
+                .map_err(|error| in_words(&error))?;
             let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
             path.parse::<http::uri::PathAndQuery>().map(drop).map_err(|error| error.to_string())
         }
@@ -127,7 +127,7 @@ async fn over_http(
     let (host, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let options = ClientOptions { connect_timeout: within, timeout: within, max_connections: 1 };
-    let invalid = |error: &ClientError| (&UNREACHABLE, format!("invalid URL {url}: {}", chain_of(error)));
+    let invalid = |error: &ClientError| (&UNREACHABLE, format!("invalid URL {url}: {}", in_words(error)));
     let client =
         NodeClient::trusting(&format!("{scheme}://{host}"), options, trust.clone()).map_err(|error| invalid(&error))?;
     let call = Call {
@@ -145,8 +145,8 @@ async fn over_http(
         Err(ClientError::BodyTooLarge { .. }) => Ok(()),
         Err(error @ (ClientError::InvalidUrl { .. } | ClientError::Request { .. })) => Err(invalid(&error)),
         Err(error @ (ClientError::Resolve { .. } | ClientError::Connect { .. } | ClientError::Timeout { .. })) => {
-            Err((&UNREACHABLE, format!("{url} is not reachable: failed to connect: {}", chain_of(&error))))
+            Err((&UNREACHABLE, format!("{url} is not reachable: failed to connect: {}", in_words(&error))))
         }
-        Err(error) => Err((&SERVICE_ERROR, format!("{url} is not reachable: {}", chain_of(&error)))),
+        Err(error) => Err((&SERVICE_ERROR, format!("{url} is not reachable: {}", in_words(&error)))),
     }
 }

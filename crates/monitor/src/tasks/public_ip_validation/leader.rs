@@ -7,7 +7,7 @@ use futures::future::join_all;
 use rand::Rng;
 
 use super::{NOT_PERMITTED, PublicIpConfig, SitePeer};
-use crate::client::{Access, MonitorClient, MonitorClientError};
+use crate::client::{Access, MonitorClient, ServiceError};
 use crate::icmp::{PingError, ping};
 use crate::task::{Context, Stop};
 
@@ -40,7 +40,7 @@ pub(super) async fn find(config: &PublicIpConfig, context: &Context) -> Result<L
 async fn answers(peer: &SitePeer, config: &PublicIpConfig, context: &Context) -> Result<bool, Stop> {
     if let Some(url) = &peer.monitor {
         match monitor_answers(url, config.ca.as_deref()).await {
-            Ok(()) | Err(MonitorClientError::Refused { .. } | MonitorClientError::Document { .. }) => return Ok(true),
+            Ok(()) | Err(ServiceError::Refused { .. } | ServiceError::Document { .. }) => return Ok(true),
             Err(error) => tracing::debug!(node = peer.node, error = error.told(), "no answer"),
         }
     }
@@ -60,7 +60,7 @@ async fn answers(peer: &SitePeer, config: &PublicIpConfig, context: &Context) ->
     Ok(false)
 }
 
-async fn monitor_answers(url: &str, ca: Option<&Path>) -> Result<(), MonitorClientError> {
+async fn monitor_answers(url: &str, ca: Option<&Path>) -> Result<(), ServiceError> {
     let access = Access::from_files(url, None, ca, ANSWER).await?;
     MonitorClient::new(&access)?.get::<serde_json::Value>("/status").await.map(drop)
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use libp2p::PeerId;
 use peermark_core::{Clock, Culprit};
 use peermark_http::Server;
-use peermark_monitor::client::{Access, BASE, MonitorClient, MonitorClientError};
+use peermark_monitor::client::{Access, BASE, MonitorClient, ServiceError};
 use peermark_monitor::dialback::{DialState, Dialback, DialbackAnswer, DialbackConfig, DialbackRequest, router};
 use peermark_monitor::task::{NodeFacts, Task};
 use peermark_monitor::tasks::reachability::{Reachability, ReachabilityConfig, ReachabilityResult};
@@ -137,7 +137,7 @@ async fn dial_back_is_no_tool_against_others() {
         addresses: addresses.iter().map(ToString::to_string).collect(),
     };
     let status = async |body: serde_json::Value| match remote.post::<DialbackAnswer>("/dialback", &body).await {
-        Err(MonitorClientError::Refused { status, .. }) => status,
+        Err(ServiceError::Refused { status, .. }) => status,
         other => panic!("{other:?}"),
     };
     // What is refused does not count for the rate.
@@ -162,5 +162,5 @@ async fn dial_back_is_no_tool_against_others() {
     let (_off, url) = helper(DialbackConfig { enabled: false, ..DialbackConfig::default() }, clock).await;
     let off =
         MonitorClient::new(&Access::anonymous(&url, TIME)).unwrap().post::<DialbackAnswer>("/dialback", &again).await;
-    assert!(matches!(off, Err(MonitorClientError::Refused { status: 403, .. })), "{off:?}");
+    assert!(matches!(off, Err(ServiceError::Refused { status: 403, .. })), "{off:?}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use peermark_core::{Culprit, FailureClass};
 use peermark_http::Server;
-use peermark_monitor::client::{Access, BASE, MonitorClient, MonitorClientError};
+use peermark_monitor::client::{Access, BASE, MonitorClient, ServiceError};
 use peermark_monitor::slots::{Guard, NetworkClass, SlotGrant, SlotRequest, Slots, SlotsConfig, router};
 use peermark_monitor::task::Task;
 use peermark_monitor::tasks::iperf::{Iperf, IperfConfig, IperfRow};
@@ -53,7 +53,7 @@ impl Other {
         Self { url: format!("http://{}", server.address()), held, slots, server }
     }
 
-    async fn ask(&self, runs: u32, seconds_each: u32) -> Result<SlotGrant, MonitorClientError> {
+    async fn ask(&self, runs: u32, seconds_each: u32) -> Result<SlotGrant, ServiceError> {
         let remote = MonitorClient::new(&Access::anonymous(&self.url, Duration::from_secs(10))).unwrap();
         remote.post("/slots", &SlotRequest { runs, seconds_each }).await
     }
@@ -64,9 +64,9 @@ impl Other {
 }
 
 #[track_caller]
-fn status(asked: Result<SlotGrant, MonitorClientError>) -> u16 {
+fn status(asked: Result<SlotGrant, ServiceError>) -> u16 {
     match asked {
-        Err(MonitorClientError::Refused { status, .. }) => status,
+        Err(ServiceError::Refused { status, .. }) => status,
         other => panic!("{other:?}"),
     }
 }
@@ -115,7 +115,7 @@ async fn a_slot_is_given_back_by_who_has_it_and_not_granted_again_at_once() {
     let other = Other::start(|config| config.gap_s = 60, None).await;
     let grant = other.ask(4, 10).await.unwrap();
     let monitor = MonitorClient::new(&Access::anonymous(&other.url, Duration::from_secs(10))).unwrap();
-    let gone = |answer| matches!(answer, Err(MonitorClientError::Refused { status: 404, .. }));
+    let gone = |answer| matches!(answer, Err(ServiceError::Refused { status: 404, .. }));
     assert!(gone(monitor.delete(&format!("/slots/{}", grant.id + 1)).await) && other.held());
     assert!(other.slots.close("192.0.2.1".parse().unwrap(), grant.id).is_err(), "not by others");
     monitor.delete(&format!("/slots/{}", grant.id)).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use peermark_core::in_words;
 use peermark_node::client::{ClientError, ClientOptions, NodeClient};
 
 /// Longest time for each question.
@@ -31,15 +32,8 @@ pub struct NodeFacts {
 pub async fn ask_node(url: &str, token: Option<&str>) -> NodeFacts {
     let mut facts = NodeFacts { url: url.to_owned(), ..NodeFacts::default() };
     if let Err(error) = ask(&mut facts, token).await {
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
         facts.wants_token = matches!(error, ClientError::Status { code: 401 | 403, .. });
-        facts.error = Some(text);
+        facts.error = Some(in_words(&error));
     }
     facts
 }
