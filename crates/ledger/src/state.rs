@@ -37,7 +37,7 @@ use standing::{Quality, QualityKey};
 use storage::Storage;
 use table::Table;
 use work::judging::{CaseKey, ProofKey, Topic};
-use work::{Accused, Cycle, Observation, ObservationKey, Paid, Pilot, Staffing, Subject};
+use work::{Accused, Cycle, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing, Subject};
 
 /// The end of one signer's chain of entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +155,8 @@ pub struct State {
     pub(crate) queue_turn: Table<(), TaskKey>,
     /// When plans end by time: the action's key, so that another end replaces it.
     pub(crate) plan_ends: Table<Id, (Height, u64)>,
+    /// Roots of feeds that are in doubt, by feed.
+    pub(crate) root_doubts: Table<Id, RootDoubt>,
     /// What happened in the block that is being executed, and how much of it is kept.
     #[serde(skip)]
     events: Vec<Event>,
@@ -172,7 +174,7 @@ macro_rules! each_table {
             staffing pilots hostings cycles accused waiting paid spent observations self_reports baselines coordinates
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
-            grant_votes queue_turn plan_ends)
+            grant_votes queue_turn plan_ends root_doubts)
     };
     (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
@@ -240,6 +242,7 @@ impl State {
             grant_votes: Table::default(),
             queue_turn: Table::default(),
             plan_ends: Table::default(),
+            root_doubts: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };

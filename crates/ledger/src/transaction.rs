@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::Refusal;
 
 pub use account::{Evidence, Grant, Pause, PolicyChange, Register, RegisterForWork, Roles, RotateKeys, Transfer};
-pub use hosting::{Commit, ReplacementReport, Reveal, SetupAnswer, SetupReport, StorageReport};
+pub use hosting::{Commit, ReplacementReport, Reveal, RootReport, SetupAnswer, SetupReport, StorageReport};
 pub use plan::{Components, FeedUpdate, Feeds, PlanAt, PublishPlan, Reference, UpdatePlan};
 pub use report::{Coordinates, ReportChange, SelfReport};
 
@@ -47,6 +47,7 @@ pub enum Transaction {
     HosterReplacementReport(ReplacementReport),
     AnswerSetup(SetupAnswer),
     SubmitStorageChallenge(StorageReport),
+    SubmitRoot(RootReport),
     CommitPerformance(Commit),
     RevealPerformance(Reveal),
     SelfReport(SelfReport),

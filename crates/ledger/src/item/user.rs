@@ -118,6 +118,7 @@ pub enum Job {
     StorageChallenge,
     PerformanceChallenge,
     RawBenchmark,
+    RootCheck,
 }
 
 /// A user that is left out for a while.

@@ -35,6 +35,9 @@ pub enum Action {
     MakePerformanceChallenge {
         feed: Id,
     },
+    RootTimeout {
+        feed: Id,
+    },
     CommitsClose {
         challenge: Id,
     },

@@ -28,6 +28,7 @@ impl State {
             | T::HosterReplacementReport(_)
             | T::AnswerSetup(_)
             | T::SubmitStorageChallenge(_)
+            | T::SubmitRoot(_)
             | T::CommitPerformance(_)
             | T::RevealPerformance(_)
             | T::SelfReport(_)

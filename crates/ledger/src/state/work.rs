@@ -20,6 +20,7 @@ mod raw;
 mod reports;
 mod resolve;
 mod reveal;
+mod roots;
 mod setup;
 mod storage_challenge;
 mod storage_report;
@@ -97,12 +98,27 @@ pub struct Pilot {
     pub contract: Id,
     /// A hoster proved a chunk of it: the other contracts of the feed begin (S33).
     pub proven: bool,
-    /// Proofs that failed against the signed root since an attester was asked for a better one (S32).
-    pub failures: u32,
-    /// Who was asked for the root's signature (S31).
-    pub root_attester: Option<Id>,
     /// When it is looked at again, so that one that cannot begin makes room for another.
     pub review: Height,
+}
+
+/// A root of a feed to which proofs did not lead, before anybody proved a chunk under it (S32).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootDoubt {
+    /// The contract whose hosters gave them.
+    pub contract: Id,
+    /// The length whose root it is.
+    pub length: u64,
+    /// The chunk whose path an attester has to show.
+    pub chunk: u64,
+    /// Proofs that failed.
+    pub failures: u32,
+    /// Who is looking for a path and the root's signature (S31).
+    pub attester: Option<Id>,
+    /// Last block for its report.
+    pub until: Height,
+    /// Attesters that found none.
+    pub in_vain: BTreeSet<Id>,
 }
 
 /// Pay of a contract that runs.
@@ -200,6 +216,7 @@ impl State {
             T::HostingSetupReport(report) | T::HosterReplacementReport(report) => self.report_setup(user, report),
             T::AnswerSetup(answer) => self.answer_setup(user, answer),
             T::SubmitStorageChallenge(report) => self.report_storage(user, signer, report),
+            T::SubmitRoot(report) => self.report_root(user, report),
             T::CommitPerformance(commit) => self.commit_performance(user, commit),
             T::RevealPerformance(reveal) => self.reveal_performance(user, signer, entry, reveal),
             T::SelfReport(report) => self.self_report(user, entry, report),
@@ -220,6 +237,7 @@ impl State {
             Action::MakeStorageChallenge { hoster } => self.make_challenge(Subject::Storage(hoster)),
             Action::MakePerformanceChallenge { feed } => self.make_challenge(Subject::Performance(feed)),
             Action::StorageChallengeTimeout { challenge } => self.storage_timeout(challenge),
+            Action::RootTimeout { feed } => self.root_timeout(feed),
             Action::CommitsClose { challenge } => self.commits_close(challenge),
             Action::RevealsClose { challenge } => self.reveals_close(challenge),
             Action::ReplaceIfPaused { user } => self.replace_if_paused(user),

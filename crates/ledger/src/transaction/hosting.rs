@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::VersionDraft;
 use super::report::Measured;
 use crate::feed_tree::Proof;
 use crate::item::hosting::HeldCopy;
@@ -97,6 +98,31 @@ pub enum Found {
     },
     /// The hoster was reached, but did not sign what it gave.
     Unsigned {},
+}
+
+/// What an attester found that was asked for a root of a feed to which the proofs of its hosters do not lead (S31, S32).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootReport {
+    /// The feed.
+    pub feed: Id,
+    /// What it found.
+    pub found: RootFound,
+}
+
+/// What an attester found that was asked for a root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootFound {
+    /// A path of the chunk that was asked for to the root.
+    Proved {
+        /// The version with another root, where the one that was published is signed wrongly.
+        corrected: Option<Box<VersionDraft>>,
+        /// The path.
+        proof: Proof,
+    },
+    /// Nobody has a path of that chunk to a root that the feed's key signed.
+    Unobtainable {},
 }
 
 /// What a hoster gave for one contract.

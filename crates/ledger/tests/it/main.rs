@@ -23,5 +23,6 @@ mod work_life;
 mod work_performance;
 mod work_random;
 mod work_replacement;
+mod work_roots;
 mod work_setup;
 mod work_storage;

@@ -237,6 +237,7 @@ fn is_live(world: &World, user: Id, task: Id, job: Job) -> bool {
         }
         Job::Hosting => world.item::<Contract>(task).active_hosters.contains(&user),
         Job::StorageChallenge => world.item::<StorageChallenge>(task).status == ChallengeStatus::Assigned,
+        Job::RootCheck => world.state().root_doubt_of(task).is_some_and(|doubt| doubt.attester == Some(user)),
         Job::PerformanceChallenge | Job::RawBenchmark => open_performance(world).contains(&task),
     }
 }

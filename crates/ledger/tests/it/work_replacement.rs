@@ -233,7 +233,7 @@ fn s32_s33_one_contract_is_the_pilot_of_its_feed() {
     };
     assert_eq!(doubts, 2);
     let feed = world.item::<Contract>(contracts[0]).feed;
-    assert_eq!(world.state().pilot_of(feed).unwrap().root_attester, Some(requested));
+    assert_eq!(world.state().root_doubt_of(feed).unwrap().attester, Some(requested));
     assert!(world.item::<User>(requested).roles.contains(&peermark_ledger::item::user::Role::Attester));
     let challenge = world.until("storageChallenge", 20)[0];
     let found = world.answered(challenge, world.proofs(challenge));

@@ -47,7 +47,7 @@ impl State {
     }
 
     /// A newer version, or another root of one that is there: the old one was wrong (S31).
-    pub(super) fn add_version(&mut self, id: Id, draft: &VersionDraft) -> Result<Vec<Id>, Refusal> {
+    pub(crate) fn add_version(&mut self, id: Id, draft: &VersionDraft) -> Result<Vec<Id>, Refusal> {
         let feed = self.item::<Feed>(id)?;
         self.check_version(&feed.key, draft)?;
         let before = feed.versions.range(..draft.length).next_back().map_or(0, |(_, version)| version.bytes);

@@ -45,7 +45,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn stop_contract(&mut self, contract: Id, status: ContractStatus) -> Result<(), Refusal> {
+    pub(crate) fn stop_contract(&mut self, contract: Id, status: ContractStatus) -> Result<(), Refusal> {
         if matches!(self.item::<Contract>(contract)?.status, ContractStatus::Ended | ContractStatus::Cancelled) {
             return Ok(());
         }

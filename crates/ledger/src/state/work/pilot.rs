@@ -4,10 +4,8 @@ use super::super::State;
 use super::super::agenda::Action;
 use super::{Pilot, Staffing};
 use crate::item::hosting::ContractStatus;
-use crate::item::user::Role;
 use crate::item::{Contract, Feed};
 use crate::outcome::Refusal;
-use crate::select::{Search, Terms};
 use crate::{Height, Id};
 
 /// Lengths of a task that a pilot has to begin.
@@ -21,7 +19,7 @@ impl State {
             return Ok(pilot.proven || pilot.contract == contract);
         }
         let (review, _) = self.schedule(self.pilot_blocks(), Action::PlanExecution { contract });
-        self.pilots.put(feed, Pilot { contract, proven: false, failures: 0, root_attester: None, review });
+        self.pilots.put(feed, Pilot { contract, proven: false, review });
         Ok(true)
     }
 
@@ -64,7 +62,7 @@ impl State {
         if self.pilots.get(&feed).is_none_or(|pilot| pilot.proven) {
             return Ok(());
         }
-        self.pilots.change(&feed, |pilot| (pilot.proven, pilot.root_attester) = (true, None));
+        self.pilots.change(&feed, |pilot| pilot.proven = true);
         for contract in self.waiting_for_feed(feed) {
             self.execute_contract(contract)?;
         }
@@ -86,24 +84,5 @@ impl State {
     /// Contracts whose plan has begun and that wait for a feed to be proven.
     fn waiting_for_feed(&self, feed: Id) -> Vec<Id> {
         self.waiting.range((feed, 0)..=(feed, Id::MAX)).map(|((_, contract), ())| *contract).collect()
-    }
-
-    /// A proof did not lead to the signed root while the feed is unproven: after some of them an attester is asked for a corrected
-    /// root signature. The hoster is not blamed.
-    pub(super) fn root_doubted(&mut self, feed: Id) -> Result<(), Refusal> {
-        let bound = self.policy().setup_failures.max(1);
-        self.pilots.change(&feed, |pilot| pilot.failures = pilot.failures.saturating_add(1));
-        if self.pilots.get(&feed).is_none_or(|pilot| pilot.failures < bound) {
-            return Ok(());
-        }
-        let publisher = self.item::<Feed>(feed)?.publisher;
-        let terms = Terms { parties: [publisher].into(), ..Terms::default() };
-        let search = Search { about: feed, wanted: vec![(Role::Attester, 1)], terms, ..Search::default() };
-        let attester = self.select(&search).ok().and_then(|mut team| team.remove(&Role::Attester)?.pop());
-        self.pilots.change(&feed, |pilot| (pilot.failures, pilot.root_attester) = (0, attester));
-        if let Some(attester) = attester {
-            self.emit("rootRequested", &[feed, attester]);
-        }
-        Ok(())
     }
 }

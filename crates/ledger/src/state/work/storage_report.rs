@@ -25,7 +25,7 @@ enum Shown {
     Proved,
     Failed,
     /// The feed's root may be signed wrongly: nobody proved a chunk of it yet.
-    RootDoubted,
+    RootDoubted { length: u64 },
 }
 
 impl State {
@@ -107,10 +107,7 @@ impl State {
             match self.check(*contract, hoster, *chunk, check)? {
                 Shown::Proved => proved.push(*contract),
                 Shown::Failed => failed.push(*contract),
-                Shown::RootDoubted => {
-                    let feed = self.item::<Contract>(*contract)?.feed;
-                    self.root_doubted(feed)?;
-                }
+                Shown::RootDoubted { length } => self.root_doubted(*contract, *chunk, length)?,
             }
         }
         self.note_proofs(hoster, attester, &proved, &failed)?;
@@ -181,7 +178,7 @@ impl State {
         };
         let sizes = match verified {
             Ok(sizes) => sizes,
-            Err(ProofError::Root) if !self.has_proven_root(feed_id, chunk) => return Ok(Shown::RootDoubted),
+            Err(ProofError::Root) if !self.has_proven_root(feed_id, chunk) => return Ok(Shown::RootDoubted { length: *length }),
             Err(_) => return Ok(Shown::Failed),
         };
         let Some(place) = self.hostings.get(&(hoster, contract)).copied() else { return Ok(Shown::Failed) };
@@ -197,14 +194,9 @@ impl State {
         }
         if proven.is_none() {
             self.proven_roots.put((feed_id, *length), root);
+            self.doubt_is_over(feed_id)?;
         }
         self.learn_sizes(feed_id, &sizes);
         Ok(Shown::Proved)
-    }
-
-    /// Whether a hoster proved any chunk under some version that has this one: from then on nobody needs a version whose root may be
-    /// signed wrongly.
-    fn has_proven_root(&self, feed: Id, chunk: u64) -> bool {
-        self.proven_roots.range((feed, chunk.saturating_add(1))..=(feed, u64::MAX)).next().is_some()
     }
 }
