@@ -136,7 +136,7 @@ impl Machine {
         self.state.run_due();
         self.state.staff_queue();
         let mut order: Vec<&Sealed> = block.entries.iter().collect();
-        order.sort_by_key(|entry| (entry.signer(), entry.sequence(), entry.hash()));
+        order.sort_by_cached_key(|entry| (entry.signer(), entry.sequence(), entry.hash()));
         let outcomes = order.into_iter().map(|entry| self.execute(entry)).collect();
         let events = self.state.end();
         BlockResult { outcomes, events, state: self.state.hash() }
