@@ -2,7 +2,7 @@
 //!
 //! Who orders the entries is another question: today one sequencer with a log, later CometBFT.
 
-use peermark_core::sealed::{Bytes, NO_PREVIOUS, PublicKey, Sealed};
+use peermark_core::sealed::{Bytes, MAX_BYTES, NO_PREVIOUS, PublicKey, Sealed};
 
 use thiserror::Error;
 
@@ -14,6 +14,10 @@ use crate::{Digest, Height, Id};
 
 /// The domain of entries.
 pub const DOMAIN: &str = "ledger";
+
+/// Longest entry, but for what shows others' entries: so that a witness has room for any of them, and whoever signs two with one number
+/// can always be shown to.
+pub const MAX_ENTRY_BYTES: usize = MAX_BYTES - 256;
 
 /// Version of a snapshot's form. What has another is not read: the log is replayed.
 const SNAPSHOT_VERSION: u32 = 1;
@@ -98,6 +102,7 @@ impl Machine {
         let kept = self.state.chain_end(entry.signer());
         self.check_place(entry, end.or(kept))?;
         let transaction = Transaction::of(entry)?;
+        can_be_shown(entry, Some(&transaction))?;
         // Whoever has an entry waiting was admitted by that one: a user registers and goes on in one block.
         let waits = end.is_some_and(|end| end.sequence > kept.map_or(0, |kept| kept.sequence));
         if waits { Ok(()) } else { self.state.admits(entry.signer(), &transaction) }
@@ -156,10 +161,11 @@ impl Machine {
     /// this leaves nothing behind, not even a place: keys cost nothing.
     fn transact(&mut self, signer: PublicKey, entry: Digest, sealed: &Sealed) -> Result<Vec<Id>, Refusal> {
         let transaction = Transaction::of(sealed);
-        let admitted = match &transaction {
+        let shown = can_be_shown(sealed, transaction.as_ref().ok());
+        let admitted = shown.and_then(|()| match &transaction {
             Ok(transaction) => self.state.admits(signer, transaction),
             Err(refusal) => Err(refusal.clone()),
-        };
+        });
         if let Err(refusal) = admitted {
             if self.state.is_known(signer) {
                 self.follow(signer, sealed.sequence(), entry);
@@ -196,6 +202,15 @@ impl Machine {
         }
         if Bytes(entry.previous()) == last { Ok(()) } else { Err(Refusal::Previous) }
     }
+}
+
+/// Refuses an entry that no witness has room for.
+fn can_be_shown(entry: &Sealed, transaction: Option<&Transaction>) -> Result<(), Refusal> {
+    let found = entry.bytes().len();
+    if found <= MAX_ENTRY_BYTES || matches!(transaction, Some(Transaction::Evidence(_) | Transaction::Witness(_))) {
+        return Ok(());
+    }
+    Err(Refusal::TooMany { what: "bytes of an entry".into(), found: found as u64, limit: MAX_ENTRY_BYTES as u64 })
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::machine::{DOMAIN, Machine};
 use crate::outcome::{Event, Outcome, Refusal};
 use crate::replay::{MAX_BLOCK_ENTRIES, ReplayError};
 use crate::state::ChainEnd;
-use crate::transaction::{Evidence, Transaction};
+use crate::transaction::{Evidence, Transaction, Witness};
 use crate::{Digest, Height};
 use flight::Flight;
 use recent::Recent;
@@ -267,21 +267,41 @@ impl Sequencer {
         let offence = (second.signer(), second.sequence());
         let Some(index) = core.recent.index_of(offence.0, offence.1) else { return };
         let Ok(first) = self.reader.read(index) else { return };
-        if first == second.bytes() || self.flight.holds(self.key.public()) || !core.accused.insert(offence) {
+        let waits = self.flight.holds(self.key.public()) || core.other_half.is_some();
+        if first == second.bytes() || waits || !core.accused.insert(offence) {
             return;
         }
-        let evidence = Transaction::Evidence(Evidence { first, second: second.bytes().to_vec() });
-        let end = core.end_of(self.key.public());
-        let (sequence, previous) = end.map_or((1, NO_PREVIOUS), |end| (end.sequence.saturating_add(1), end.last.0));
-        let sealed = evidence.payload().ok().and_then(|payload| {
-            let draft = Draft { domain: DOMAIN.into(), network: self.network.clone(), sequence, previous, payload };
-            Sealed::seal(&self.key, draft).ok()
+        let both = Evidence { first: first.clone(), second: second.bytes().to_vec() };
+        // Two entries may be too long together for one: then one is shown now, the other in the next block.
+        let said = self.say(core, &Transaction::Evidence(both)).unwrap_or_else(|| {
+            let said = self.say(core, &Transaction::Witness(Witness { entry: first }));
+            core.other_half = said.is_some().then(|| second.bytes().to_vec());
+            said.unwrap_or(Ok(()))
         });
-        // Two entries may be too long together for one: then whoever has both can still show them.
-        let Some(sealed) = sealed else { return };
-        if let Err(error) = self.take(core, sealed, None) {
+        if let Err(error) = said {
+            core.other_half = None;
             core.accused.remove(&offence);
             tracing::warn!(%error, signer = %second.signer(), "evidence of two histories was not written");
         }
+    }
+
+    /// The second of two entries that were too long together for one.
+    fn show_other_half(&self, core: &mut Core) {
+        let Some(entry) = core.other_half.take() else { return };
+        if let Some(Err(error)) = self.say(core, &Transaction::Witness(Witness { entry: entry.clone() })) {
+            // The next block is soon.
+            core.other_half = Some(entry);
+            tracing::warn!(%error, "evidence of two histories waits");
+        }
+    }
+
+    /// Takes an entry of the sequencer's own; `None` where it is too long for one.
+    fn say(&self, core: &mut Core, what: &Transaction) -> Option<Result<(), SubmitError>> {
+        let end = core.end_of(self.key.public());
+        let (sequence, previous) = end.map_or((1, NO_PREVIOUS), |end| (end.sequence.saturating_add(1), end.last.0));
+        let payload = what.payload().ok()?;
+        let draft = Draft { domain: DOMAIN.into(), network: self.network.clone(), sequence, previous, payload };
+        let sealed = Sealed::seal(&self.key, draft).ok()?;
+        Some(self.take(core, sealed, None))
     }
 }

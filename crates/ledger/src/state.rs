@@ -50,6 +50,17 @@ pub struct ChainEnd {
     pub suspended: Option<String>,
 }
 
+/// An entry that somebody showed, as one half of a proof of two histories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witnessed {
+    /// Who signed it.
+    pub offender: PublicKey,
+    /// Its number.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
 /// Numbers that count up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -157,6 +168,8 @@ pub struct State {
     pub(crate) plan_ends: Table<Id, (Height, u64)>,
     /// Roots of feeds that are in doubt, by feed.
     pub(crate) root_doubts: Table<Id, RootDoubt>,
+    /// The entry that each signer showed last and that proves nothing alone.
+    pub(crate) witnessed: Table<PublicKey, Witnessed>,
     /// What happened in the block that is being executed, and how much of it is kept.
     #[serde(skip)]
     events: Vec<Event>,
@@ -174,7 +187,7 @@ macro_rules! each_table {
             staffing pilots hostings cycles accused waiting paid spent observations self_reports baselines coordinates
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
-            grant_votes queue_turn plan_ends root_doubts)
+            grant_votes queue_turn plan_ends root_doubts witnessed)
     };
     (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
@@ -243,6 +256,7 @@ impl State {
             queue_turn: Table::default(),
             plan_ends: Table::default(),
             root_doubts: Table::default(),
+            witnessed: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Refusal;
 
-pub use account::{Evidence, Grant, Pause, PolicyChange, Register, RegisterForWork, Roles, RotateKeys, Transfer};
+pub use account::{Evidence, Grant, Pause, PolicyChange, Register, RegisterForWork, Roles, RotateKeys, Transfer, Witness};
 pub use hosting::{Commit, ReplacementReport, Reveal, RootReport, SetupAnswer, SetupReport, StorageReport};
 pub use plan::{Components, FeedUpdate, Feeds, PlanAt, PublishPlan, Reference, UpdatePlan};
 pub use report::{Coordinates, ReportChange, SelfReport};
@@ -33,6 +33,7 @@ pub enum Transaction {
     Transfer(Transfer),
     Policy(PolicyChange),
     Evidence(Evidence),
+    Witness(Witness),
     // Feeds and plans (registry).
     PublishFeeds(Feeds),
     UpdateFeed(FeedUpdate),

@@ -98,6 +98,7 @@ impl Sequencer {
         core.ends.clear();
         core.accused.clear();
         core.waiting_bytes = 0;
+        self.show_other_half(core);
         self.snapshot(core);
         summary
     }

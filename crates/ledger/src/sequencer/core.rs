@@ -27,6 +27,8 @@ pub(super) struct Core {
     pub(super) waiting_bytes: usize,
     /// Numbers for which evidence is written already, since the last block.
     pub(super) accused: BTreeSet<(PublicKey, u64)>,
+    /// The second of two entries of one signer and one number, of which the first was shown in this block.
+    pub(super) other_half: Option<Vec<u8>>,
     /// A block is being closed: what comes waits.
     pub(super) is_closing: bool,
     /// A block that was executed and whose record is not written yet.
@@ -44,6 +46,7 @@ impl Core {
             recent,
             waiting_bytes: 0,
             accused: BTreeSet::new(),
+            other_half: None,
             is_closing: false,
             unwritten: None,
             snapshot_at,

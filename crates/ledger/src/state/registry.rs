@@ -39,6 +39,7 @@ impl State {
             T::Transfer(transfer) => return self.transfer_money(signer, transfer),
             // It proves itself, whoever shows it.
             T::Evidence(evidence) => return self.evidence(signer, entry, evidence),
+            T::Witness(witness) => return self.witness(signer, entry, witness),
             T::Policy(change) => return self.change_policy(signer, change),
             _ => {}
         }

@@ -109,3 +109,13 @@ pub struct Evidence {
     #[serde(with = "peermark_core::sealed::bytes::long")]
     pub second: Vec<u8>,
 }
+
+/// One of two entries of a signer with one sequence number, where both are too long for one [`Evidence`]: the next witness of the same
+/// signer shows the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// Its bytes.
+    #[serde(with = "peermark_core::sealed::bytes::long")]
+    pub entry: Vec<u8>,
+}

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use peermark_core::sealed::{Bytes, Sealed, Value};
 use peermark_ledger::directory::{Directory, DirectoryError};
+use peermark_ledger::item::hosting::RawReason;
 use peermark_ledger::log::{AppendError, LogOptions, Receipt};
 use peermark_ledger::outcome::Refusal;
 use peermark_ledger::sequencer::{Sequencer, SequencerError, SubmitError};
+use peermark_ledger::transaction::{ReportChange, Transaction};
 use peermark_ledger::verify::{ProveError, Proven, Signatures, prove};
 use peermark_testkit::FakeClock;
 
@@ -131,6 +133,30 @@ fn what_cannot_be_next_is_refused_and_two_histories_are_evidence() {
     let end = sequencer.chain_end(user.key.public());
     assert!(end.suspended.is_some(), "{:?}", block.outcomes);
     assert!(matches!(refused(&user.say(&user.register())), Refusal::Suspended { .. }));
+    sequencer.close().unwrap();
+}
+
+/// Two entries that are too long together for one proof are shown one after the other, in two blocks.
+#[test]
+fn two_long_histories_are_evidence_too() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = create(&place.path().join("ledger"));
+    let network = directory.genesis().network();
+    let sequencer = open(&directory);
+    let mut user = Actor::new(3, &network);
+    let register = user.say(&user.register());
+    submit(&sequencer, &register).unwrap();
+    sequencer.close_block(None).unwrap();
+    let long = |note: &str| {
+        let change = ReportChange { reason: RawReason::Hardware, note: note.repeat(60_000) };
+        user.draft(2, register.hash(), Transaction::ReportChange(change).payload().unwrap())
+    };
+    submit(&sequencer, &long("a")).unwrap();
+    assert!(matches!(submit(&sequencer, &long("b")), Err(SubmitError::Refused(Refusal::Sequence { .. }))));
+    for last in [false, true] {
+        sequencer.close_block(None).unwrap();
+        assert_eq!(sequencer.chain_end(user.key.public()).suspended.is_some(), last);
+    }
     sequencer.close().unwrap();
 }
 

@@ -9,8 +9,8 @@ use crate::machine::DOMAIN;
 use crate::outcome::Refusal;
 use crate::state::accounts::Account;
 use crate::state::hashing::hash_of;
-use crate::state::{ChainEnd, State};
-use crate::transaction::{Evidence, Grant, PolicyChange, Transfer};
+use crate::state::{ChainEnd, State, Witnessed};
+use crate::transaction::{Evidence, Grant, PolicyChange, Transfer, Witness};
 use crate::{Digest, Id};
 
 impl State {
@@ -100,6 +100,38 @@ impl State {
         evidence: &Evidence,
     ) -> Result<Vec<Id>, Refusal> {
         let (offender, sequence) = self.read_evidence(evidence)?;
+        self.convict(signer, entry, offender, sequence)
+    }
+
+    /// One of two entries that do not fit into one: it is kept until the same signer shows another one, which may be the other half.
+    pub(super) fn witness(
+        &mut self,
+        signer: PublicKey,
+        entry: Digest,
+        witness: &Witness,
+    ) -> Result<Vec<Id>, Refusal> {
+        let shown = self.read_shown(&witness.entry)?;
+        let (offender, sequence) = (shown.signer(), shown.sequence());
+        self.not_suspended(offender)?;
+        let shown = Witnessed { offender, sequence, hash: Bytes(shown.hash()) };
+        match self.witnessed.take(&signer) {
+            Some(before) if (before.offender, before.sequence) == (offender, sequence) && before.hash != shown.hash => {
+                self.convict(signer, entry, offender, sequence)
+            }
+            _ => {
+                self.witnessed.put(signer, shown);
+                Ok(vec![])
+            }
+        }
+    }
+
+    fn convict(
+        &mut self,
+        signer: PublicKey,
+        entry: Digest,
+        offender: PublicKey,
+        sequence: u64,
+    ) -> Result<Vec<Id>, Refusal> {
         let end = self.chains.get(&offender).cloned();
         let why = format!("two histories from number {sequence}");
         let end = end.unwrap_or(ChainEnd { sequence: 0, last: Bytes(NO_PREVIOUS), suspended: None });
@@ -110,26 +142,32 @@ impl State {
 
     /// Whom two entries prove to keep two histories, and from which number.
     pub(super) fn read_evidence(&self, evidence: &Evidence) -> Result<(PublicKey, u64), Refusal> {
-        let network = self.genesis.network();
-        let read = |bytes: &[u8]| {
-            let sealed = Sealed::decode(bytes).map_err(|error| Refusal::invalid("evidence", error.to_string()))?;
-            if sealed.domain() != DOMAIN || sealed.network() != network {
-                return Err(Refusal::invalid("evidence", "not of this ledger"));
-            }
-            sealed.verify().map_err(|_| Refusal::Signature)?;
-            Ok(sealed)
-        };
-        let (first, second) = (read(&evidence.first)?, read(&evidence.second)?);
+        let (first, second) = (self.read_shown(&evidence.first)?, self.read_shown(&evidence.second)?);
         if first.signer() != second.signer() || first.sequence() != second.sequence() {
             return Err(Refusal::invalid("evidence", "not of one signer and one number"));
         }
         if first.hash() == second.hash() {
             return Err(Refusal::invalid("evidence", "the same entry twice"));
         }
-        if self.chains.get(&first.signer()).is_some_and(|end| end.suspended.is_some()) {
-            return Err(Refusal::Exists { what: "the suspension".into() });
-        }
+        self.not_suspended(first.signer())?;
         Ok((first.signer(), first.sequence()))
+    }
+
+    /// An entry of this ledger that its signer signed, whatever it says.
+    fn read_shown(&self, bytes: &[u8]) -> Result<Sealed, Refusal> {
+        let sealed = Sealed::decode(bytes).map_err(|error| Refusal::invalid("evidence", error.to_string()))?;
+        if sealed.domain() != DOMAIN || sealed.network() != self.genesis.network() {
+            return Err(Refusal::invalid("evidence", "not of this ledger"));
+        }
+        sealed.verify().map_err(|_| Refusal::Signature)?;
+        Ok(sealed)
+    }
+
+    fn not_suspended(&self, signer: PublicKey) -> Result<(), Refusal> {
+        match self.chains.get(&signer).is_some_and(|end| end.suspended.is_some()) {
+            true => Err(Refusal::Exists { what: "the suspension".into() }),
+            false => Ok(()),
+        }
     }
 
     fn suspend(

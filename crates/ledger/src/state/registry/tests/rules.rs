@@ -2,11 +2,13 @@ use peermark_core::sealed::{Bytes, Draft, NO_PREVIOUS, Sealed};
 
 use crate::genesis::{Genesis, Policy};
 use crate::item::{Record, User};
-use crate::machine::{DOMAIN, Machine};
+use crate::item::hosting::RawReason;
+use crate::machine::{DOMAIN, MAX_ENTRY_BYTES, Machine};
 use crate::outcome::Refusal;
+use crate::state::ChainEnd;
 use crate::state::accounts::Account;
 use crate::town::{ADMIN, MONEY, Offer, Town, address, genesis, key};
-use crate::transaction::{Evidence, Grant, PolicyChange, Transaction, Transfer};
+use crate::transaction::{Evidence, Grant, PolicyChange, ReportChange, Transaction, Transfer, Witness};
 
 #[test]
 fn money_is_granted_by_admins_and_moved_by_its_owner() {
@@ -124,6 +126,47 @@ fn two_histories_suspend_their_signer() {
     town.say(1, evidence(&fork(&town, 60, "", 1, 1), &fork(&town, 60, "", 1, 2))).unwrap();
     assert!(matches!(town.say(60, crate::town::register(60)), Err(Refusal::Suspended { .. })));
     assert_eq!(town.state().chain_end(address(60)).unwrap().last, Bytes(NO_PREVIOUS));
+}
+
+/// Two entries that do not fit into one proof are shown one after the other: nobody signs two histories of long entries for free.
+#[test]
+fn two_histories_of_long_entries_are_shown_in_two_halves() {
+    let mut town = Town::new(Policy::default());
+    let liar = town.settle(2, Offer::new("u33", "two"));
+    town.register(1);
+    let long = |town: &Town, note: u8, length: usize| {
+        let change = |length| ReportChange { reason: RawReason::Hardware, note: char::from(note).to_string().repeat(length) };
+        let payload = |length| Transaction::ReportChange(change(length)).payload().unwrap();
+        let network = town.machine.network().to_owned();
+        let draft = |payload| Draft { domain: DOMAIN.into(), network: network.clone(), sequence: 7, previous: [5; 32], payload };
+        let around = Sealed::seal(&key(2), draft(payload(60_000))).unwrap().bytes().len() - 60_000;
+        Sealed::seal(&key(2), draft(payload(length - around))).unwrap()
+    };
+    let witness = |entry: &Sealed| Transaction::Witness(Witness { entry: entry.bytes().to_vec() });
+    let [first, second] = [b'a', b'b'].map(|note| long(&town, note, MAX_ENTRY_BYTES));
+    assert_eq!(first.bytes().len(), MAX_ENTRY_BYTES);
+    let end = ChainEnd { sequence: 6, last: Bytes([5; 32]), suspended: None };
+    assert_eq!(town.machine.check(&first, Some(&end)), Ok(()));
+    // What no witness has room for is no entry of this ledger.
+    let longer = long(&town, b'a', MAX_ENTRY_BYTES + 1);
+    assert!(matches!(town.machine.check(&longer, Some(&end)), Err(Refusal::TooMany { .. })));
+    let both = evidence(&first, &second).payload().unwrap();
+    let draft = Draft { domain: DOMAIN.into(), network: "n".into(), sequence: 1, previous: NO_PREVIOUS, payload: both };
+    assert!(Sealed::seal(&key(1), draft).is_err(), "two of them do not fit into one");
+    // One alone proves nothing, nor does it twice, nor one of another number, nor two of two people.
+    let other = fork(&town, 2, "", 8, 2);
+    for shown in [&first, &first, &other, &first] {
+        assert_eq!(town.say(1, witness(shown)), Ok(vec![]));
+    }
+    assert_eq!(town.say(2, witness(&second)), Ok(vec![]));
+    assert!(town.say(60, witness(&second)).is_err(), "a stranger");
+    assert!(town.say(1, witness(&fork(&town, 2, "other-00000000", 7, 2))).is_err());
+    assert!(town.state().chain_end(address(2)).unwrap().suspended.is_none());
+    assert_eq!(town.state().witnessed.len(), 2);
+    let created = town.say(1, witness(&second)).unwrap();
+    assert_eq!(town.state().item::<Record>(created[0]).unwrap().subject, liar);
+    assert!(town.happened("suspended") && town.state().chain_end(address(2)).unwrap().suspended.is_some());
+    assert!(matches!(town.say(1, witness(&first)), Err(Refusal::Exists { .. })));
 }
 
 /// One admin of two makes no money, and an epoch keeps its length.
