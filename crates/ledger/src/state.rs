@@ -135,8 +135,8 @@ pub struct State {
     pub(crate) waiting: Table<(Id, Id), ()>,
     /// Contracts whose hosters are paid: a row for each that is active.
     pub(crate) paid: Table<Id, Paid>,
-    /// Plans that have nothing left and end with the next block.
-    pub(crate) spent: Table<Id, ()>,
+    /// Plans that lack money and end with the next block unless they get it: how much.
+    pub(crate) spent: Table<Id, Amount>,
     /// What attesters measured, until it is evaluated.
     pub(crate) observations: Table<ObservationKey, Observation>,
     /// Records of hosters' own reports, by (epoch, contract, hoster).
@@ -170,6 +170,8 @@ pub struct State {
     pub(crate) root_doubts: Table<Id, RootDoubt>,
     /// The entry that each signer showed last and that proves nothing alone.
     pub(crate) witnessed: Table<PublicKey, Witnessed>,
+    /// Money that plans put aside for works under way: the sum of their held accounts.
+    pub(crate) held: Table<Id, Amount>,
     /// What happened in the block that is being executed, and how much of it is kept.
     #[serde(skip)]
     events: Vec<Event>,
@@ -187,7 +189,7 @@ macro_rules! each_table {
             staffing pilots hostings cycles accused waiting paid spent observations self_reports baselines coordinates
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
-            grant_votes queue_turn plan_ends root_doubts witnessed)
+            grant_votes queue_turn plan_ends root_doubts witnessed held)
     };
     (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
@@ -257,6 +259,7 @@ impl State {
             plan_ends: Table::default(),
             root_doubts: Table::default(),
             witnessed: Table::default(),
+            held: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };

@@ -16,6 +16,13 @@ pub enum Account {
     Money(PublicKey),
     /// Money that a plan put aside.
     Plan(Id),
+    /// Money of a plan that is held for a work until it is done.
+    Held {
+        /// The contract, amendment, challenge or feed.
+        task: Id,
+        /// The plan.
+        plan: Id,
+    },
     /// Bytes that a hoster has left.
     FreeBytes(Id),
     /// Bytes of a hoster that a task holds.

@@ -11,6 +11,7 @@ mod contract;
 mod copies;
 mod cycle;
 mod epoch;
+mod held;
 pub(crate) mod judging;
 mod money;
 mod performance;

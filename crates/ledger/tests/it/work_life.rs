@@ -1,6 +1,6 @@
 //! Money, windows, ends and reports of hosters about themselves.
 
-use peermark_ledger::genesis::Policy;
+use peermark_ledger::genesis::{Pay, Policy};
 use peermark_ledger::item::component::Timing;
 use peermark_ledger::item::hosting::{Amendment, ChallengeStatus, ContractStatus, StorageChallenge};
 use peermark_ledger::item::plan::{PlanStatus, Until};
@@ -25,7 +25,7 @@ fn named<'e>(events: &'e [Event], name: &str) -> Vec<&'e [Id]> {
 
 fn all_money(world: &World) -> Amount {
     let money = |(account, amount): (&Account, Amount)| match account {
-        Account::Money(_) | Account::Plan(_) => amount,
+        Account::Money(_) | Account::Plan(_) | Account::Held { .. } => amount,
         _ => 0,
     };
     world.state().accounts().map(money).sum()
@@ -77,7 +77,9 @@ fn s43_the_earliest_limit_ends_a_plan() {
         ("deposit", Until { time: Some(4000), ..Until::default() }, 400, 120),
     ];
     for (why, until, deposit, price) in cases {
-        let mut world = World::new(12, policy());
+        // Nobody is there for a round, so none has to be paid for.
+        let pay = Pay { performance: 0, ..Pay::default() };
+        let mut world = World::new(12, Policy { pay, ..policy() });
         let all = all_money(&world);
         let (contract, _) = world.hosted_contract(Wish { until: until.clone(), deposit, price, ..Wish::default() });
         let plan = world.item::<Contract>(contract).plan;
@@ -92,6 +94,43 @@ fn s43_the_earliest_limit_ends_a_plan() {
         assert!(until.budget.is_none_or(|budget| plan.spent <= budget), "{}", plan.spent);
         assert!(plan.spent <= deposit);
         assert_eq!(all_money(&world), all);
+        assert_eq!(world.state().capacity_leaks(), Vec::<String>::new());
+    }
+}
+
+/// No work begins that is not paid for: what it earns is put aside before, and a plan that cannot do that ends instead. Whoever worked until
+/// then gets all of it, and what is left goes back.
+#[test]
+fn nobody_works_for_a_plan_that_cannot_pay() {
+    let policy = || Policy { committee: 3, pay_blocks: 10, funded_blocks: 1, ..Policy::default() };
+    let pay = policy().pay;
+    let works = 3 * pay.encoder + pay.setup + 3 * pay.storage + 3 * pay.performance;
+    // A plan of this price that has less is refused: also a committee's round is part of it.
+    let mut world = World::new(16, policy());
+    world.publish_quietly(Wish { deposit: works + 12 - 1, price: 12, ..Wish::default() });
+    assert!(matches!(world.block().0[0], Err(Refusal::OverBudget { .. })));
+    for deposit in (works + 12..works + 600).step_by(47) {
+        let mut world = World::new(16, policy());
+        let all = all_money(&world);
+        let (contract, _) = world.hosted_contract(Wish { deposit, price: 12, ..Wish::default() });
+        let plan = world.item::<Contract>(contract).plan;
+        let mut end = None;
+        while end.is_none() {
+            let events = world.live(1);
+            assert_eq!(named(&events, "unpaid").len(), 0);
+            for (name, earns) in [("storageChallenge", pay.storage), ("performanceChallenge", 3 * pay.performance)] {
+                for task in named(&events, name) {
+                    let held = Account::Held { task: task[0], plan };
+                    assert_eq!(world.state().balance(&held), earns, "{name} at a deposit of {deposit}");
+                }
+            }
+            assert_eq!(all_money(&world), all);
+            end = events.into_iter().find(|event| event.name == "end-plan");
+        }
+        assert_eq!(end.unwrap().detail.as_deref(), Some("deposit"));
+        world.live(12);
+        assert_eq!((world.state().held_of(plan), world.state().balance(&Account::Plan(plan))), (0, 0));
+        assert_eq!(world.money(world.actors[0].id), 100_000_000 - world.item::<Plan>(plan).spent);
         assert_eq!(world.state().capacity_leaks(), Vec::<String>::new());
     }
 }

@@ -198,7 +198,7 @@ fn check(world: &mut World) {
     let mut bytes: BTreeMap<Id, u64> = BTreeMap::new();
     for (account, amount) in state.accounts() {
         match account {
-            Account::Money(_) | Account::Plan(_) => money += amount,
+            Account::Money(_) | Account::Plan(_) | Account::Held { .. } => money += amount,
             Account::FreeSlots(user, role) | Account::HeldSlot { user, role, .. } => {
                 *slots.entry((*user, *role)).or_default() += amount
             }
@@ -206,6 +206,15 @@ fn check(world: &mut World) {
         }
     }
     assert_eq!(money, 100_000_000, "money");
+    let mut held: BTreeMap<Id, u64> = BTreeMap::new();
+    for (account, amount) in state.accounts() {
+        if let Account::Held { plan, .. } = account {
+            *held.entry(*plan).or_default() += amount;
+        }
+    }
+    for plan in live(world, "plan", Some) {
+        assert_eq!(state.held_of(plan), held.get(&plan).copied().unwrap_or(0), "held of plan {plan}");
+    }
     for actor in &world.actors[2..] {
         let user: User = world.item(actor.id);
         let form = user.form.unwrap();
@@ -251,16 +260,22 @@ fn check_cycles(world: &World) {
         assert_eq!(live.insert(item.hoster, challenge), None, "two challenges of {}", item.hoster);
         assert_eq!(state.cycle_of(Subject::Storage(item.hoster)), Some(Cycle::Live(challenge)));
         assert!(world.height() <= item.deadline);
+        assert_paid(world, challenge, world.state().policy().pay.storage);
     }
     for challenge in open_performance(world) {
         let item: PerformanceChallenge = world.item(challenge);
         let subject = item.feed.map_or(Subject::Raw(item.hosters[0]), Subject::Performance);
         assert_eq!(state.cycle_of(subject), Some(Cycle::Live(challenge)));
         assert!(world.height() <= item.reveal_by);
+        if item.feed.is_some() && item.reveals.is_empty() {
+            assert_paid(world, challenge, 3 * world.state().policy().pay.performance);
+        }
     }
     for amendment in open_amendments(world) {
         let item: Amendment = world.item(amendment);
         assert_eq!(state.staffing_of(item.contract).unwrap().open, Some(amendment));
+        let pay = world.state().policy().pay;
+        assert_paid(world, amendment, pay.setup + pay.encoder * item.positions.len() as u64);
         assert!(world.height() <= item.deadline);
     }
     for contract in live_contracts(world) {
@@ -273,7 +288,8 @@ fn check_cycles(world: &World) {
             active.sort_unstable();
             sorted.sort_unstable();
             assert_eq!(active, sorted);
-            let busy = staffing.open.is_some() || staffing.queued || held.len() == 3;
+            let ends = state.lack_of(item.plan).is_some();
+            let busy = staffing.open.is_some() || staffing.queued || held.len() == 3 || ends;
             assert!(busy, "contract {contract} is forgotten: {staffing:?}");
         }
         if item.status == ContractStatus::Active {
@@ -282,6 +298,15 @@ fn check_cycles(world: &World) {
             }
         }
     }
+}
+
+/// What a task earns was put aside before it began.
+fn assert_paid(world: &World, of: Id, earns: u64) {
+    let held = |(account, amount): (&Account, u64)| match account {
+        Account::Held { task, .. } if *task == of => amount,
+        _ => 0,
+    };
+    assert_eq!(world.state().accounts().map(held).sum::<u64>(), earns, "task {of}");
 }
 
 fn live_contracts(world: &World) -> Vec<Id> {

@@ -56,23 +56,38 @@ impl State {
     /// Ends a plan whose time, budget, traffic or deposit is over, whatever comes first (S43); not one whose sponsor gave it more
     /// meanwhile.
     pub(super) fn plan_end(&mut self, id: Id) -> Result<(), Refusal> {
-        self.spent.take(&id);
+        let needed = self.spent.take(&id).unwrap_or(0);
+        let (left, held) = (self.left_of(id)?, self.held_of(id));
         let plan = self.item::<Plan>(id)?;
         if !self.live_plans.contains(&(plan.sponsor, id)) {
             return Ok(());
         }
         let why = if plan.until.time.is_some_and(|time| time <= self.height) {
             "time"
-        } else if plan.until.budget.is_some_and(|budget| plan.spent >= budget) {
+        } else if plan
+            .until
+            .budget
+            .is_some_and(|budget| plan.spent >= budget || budget - plan.spent < needed.saturating_add(held))
+        {
             "budget"
         } else if plan.until.traffic_bytes.is_some_and(|bytes| plan.traffic_bytes >= bytes) {
             "traffic"
-        } else if self.balance(&Account::Plan(id)) < plan.price.max(self.policy().min_price) {
+        } else if left < needed || left.saturating_add(held) < plan.price.max(self.policy().min_price) {
             "deposit"
         } else {
-            return Ok(());
+            return self.staff_plan(id);
         };
         self.end_plan(id, PlanStatus::Ended, why)
+    }
+
+    /// A plan got more money before it ended for want of it: what waits for that goes on.
+    fn staff_plan(&mut self, id: Id) -> Result<(), Refusal> {
+        for contract in self.item::<Plan>(id)?.contracts.clone() {
+            if self.staffing.contains(&contract) {
+                self.want_staff(contract)?;
+            }
+        }
+        Ok(())
     }
 
     /// Price of a block and contract on the market, as the evaluation set it last.

@@ -1,5 +1,7 @@
 //! Plans: published, changed, held, ended.
 
+use std::collections::BTreeSet;
+
 use super::components::{MAX_AREAS, Resolved, check_timings};
 use super::contracts::{Bounds, cut};
 use crate::feed_tree;
@@ -172,26 +174,31 @@ impl State {
         let length = plan.until.time.map_or(Height::MAX, |time| time.saturating_sub(plan.from));
         let blocks = length.min(self.policy().funded_blocks);
         let needed = plan.price.saturating_mul(plan.contracts.len() as u64).saturating_mul(blocks);
-        let works = (plan.contracts.len() as u64).saturating_mul(self.first_works());
-        let needed = needed.saturating_add(works);
+        let needed = needed.saturating_add(self.first_works(plan)?);
         let needed = plan.until.budget.map_or(needed, |budget| needed.min(budget.saturating_sub(plan.spent)));
-        let available = self.balance(&Account::Plan(id));
+        let available = self.balance(&Account::Plan(id)).saturating_add(self.held_of(id));
         if available >= needed {
             return Ok(());
         }
         Err(Refusal::OverBudget { what: "the plan's deposit".into(), needed, available })
     }
 
-    /// What the single works of a contract cost until it was set up and challenged once; nothing where plans may be free.
-    fn first_works(&self) -> Amount {
+    /// What the single works of a plan cost until each of its contracts was set up and challenged once and each of its feeds measured
+    /// once; nothing where plans may be free.
+    fn first_works(&self, plan: &Plan) -> Result<Amount, Refusal> {
         let policy = self.policy();
         if policy.min_price == 0 {
-            return 0;
+            return Ok(0);
         }
+        let feeds: Result<BTreeSet<Id>, Refusal> =
+            plan.contracts.iter().map(|contract| Ok(self.item::<Contract>(*contract)?.feed)).collect();
+        let rounds =
+            (feeds?.len() as u64).saturating_mul(policy.committee.into()).saturating_mul(policy.pay.performance);
         let places = u64::from(crate::state::work::PLACES);
         let (copies, challenges) =
             (places.saturating_mul(policy.pay.encoder), places.saturating_mul(policy.pay.storage));
-        copies.saturating_add(policy.pay.setup).saturating_add(challenges)
+        let each = copies.saturating_add(policy.pay.setup).saturating_add(challenges);
+        Ok(each.saturating_mul(plan.contracts.len() as u64).saturating_add(rounds))
     }
 
     /// Plans the end of a plan whose time is limited; another end than before replaces that one.

@@ -134,6 +134,15 @@ impl State {
         positions: Vec<u32>,
         providers: Providers,
     ) -> Result<(), Refusal> {
+        let plan = self.item::<Contract>(contract)?.plan;
+        let pay = self.policy().pay;
+        let pay = pay.encoder.saturating_mul(positions.len() as u64).saturating_add(pay.setup);
+        if !self.hold_for(&[plan].into(), self.storage.len(), pay)? {
+            // Nobody is asked to work for a plan that cannot pay: it ends, or goes on where it gets more before.
+            staffing.queued = false;
+            self.staffing.put(contract, staffing);
+            return Ok(());
+        }
         let before = self.item::<Contract>(contract)?.amendments.last().copied();
         let (kind, event, job) = match (staffing.started, before) {
             (true, _) => (AmendmentKind::HosterReplacement, "hosterReplacement", Job::HosterReplacement),

@@ -59,7 +59,7 @@ impl State {
             self.change::<Feed>(feed, |feed| feed.contracts.push(contract))?;
         }
         if open {
-            self.start_pay(contract);
+            self.start_pay(contract)?;
         }
         self.window(contract)
     }
@@ -185,6 +185,7 @@ impl State {
                 self.unbook(*hoster, Role::Hoster, id)?;
             }
         }
+        self.give_back(id)?;
         self.change::<Amendment>(id, |amendment| amendment.status = AmendmentStatus::Cancelled)
     }
 
@@ -198,7 +199,7 @@ impl State {
                 self.cancel_idle_challenges(feed, &active_hosters)
             }
             ContractStatus::Active => {
-                self.start_pay(contract);
+                self.start_pay(contract)?;
                 self.start_challenges(contract)
             }
             _ => Ok(()),

@@ -15,12 +15,17 @@ use crate::select::Draws;
 /// Challenges are staffed before everything else: what is hosted already comes before what is new.
 const CHALLENGE_IMPORTANCE: u32 = u32::MAX;
 
+/// Blocks after which a plan that could not pay is gone.
+const PLAN_ENDS: u64 = 2;
+
 /// What became of an attempt to begin a challenge.
 pub(super) enum Begun {
     /// It is under way.
     Live(Id),
     /// Attesters are missing.
     Waits,
+    /// A plan cannot pay for it: it ends, and the challenge is tried again without it.
+    Unpaid,
     /// There is nothing to challenge: the cycle ends.
     Nothing,
 }
@@ -54,6 +59,10 @@ impl State {
                 self.cycles.put(subject, Cycle::Live(challenge));
             }
             Begun::Waits => return Ok(false),
+            Begun::Unpaid => {
+                self.cycles.take(&subject);
+                self.start_cycle(subject, PLAN_ENDS);
+            }
             Begun::Nothing => {
                 self.cycles.take(&subject);
             }

@@ -5,27 +5,25 @@ use std::collections::BTreeSet;
 use peermark_core::region::Geohash;
 
 use super::super::State;
-use super::super::accounts::Account;
 use super::super::agenda::Action;
 use super::super::standing::TIERS;
 use super::{PLACES, Paid};
-use crate::item::plan::PlanStatus;
-use crate::item::{Contract, Plan, User};
+use crate::item::{Contract, Plan};
 use crate::outcome::Refusal;
 use crate::{Amount, Id};
 
 impl State {
     /// The hosters of a contract are paid from now on.
-    pub(super) fn start_pay(&mut self, contract: Id) {
-        let (next, _) = self.schedule(self.policy().pay_blocks, Action::Pay { contract });
-        self.paid.put(contract, Paid { until: self.height, next });
+    pub(super) fn start_pay(&mut self, contract: Id) -> Result<(), Refusal> {
+        self.paid.put(contract, Paid { until: self.height, next: self.height });
+        self.renew_pay(contract)
     }
 
     /// The hosters of a contract are paid up to now and no longer.
     pub(super) fn stop_pay(&mut self, contract: Id) -> Result<(), Refusal> {
         self.settle(contract)?;
         self.paid.take(&contract);
-        Ok(())
+        self.give_back(contract)
     }
 
     /// A payment that is due.
@@ -34,7 +32,27 @@ impl State {
             return Ok(());
         }
         self.settle(contract)?;
-        let (next, _) = self.schedule(self.policy().pay_blocks, Action::Pay { contract });
+        self.renew_pay(contract)
+    }
+
+    /// Holds what the hosters of a contract can earn until the next payment and one block beyond, so that nobody hosts for money that is
+    /// not there. Where little is left the next payment comes sooner; a plan that has no two blocks left ends.
+    fn renew_pay(&mut self, contract: Id) -> Result<(), Refusal> {
+        let plan = self.item::<Contract>(contract)?.plan;
+        let Plan { price, contracts, .. } = self.item::<Plan>(plan)?;
+        let (price, count) = (*price, contracts.len() as u64);
+        let (held, left) = (self.held_for(contract), self.left_of(plan)?);
+        let share = held.saturating_add(left.checked_div(count).unwrap_or(left));
+        let most = self.policy().pay_blocks;
+        let blocks = share.checked_div(price).map_or(most, |blocks| blocks.saturating_sub(1).clamp(1, most));
+        let wanted = price.saturating_mul(blocks.saturating_add(1));
+        let more = wanted.saturating_sub(held).min(left);
+        self.hold(plan, contract, more)?;
+        let least = price.saturating_mul(2).saturating_sub(held.saturating_add(more));
+        if least > 0 {
+            self.plan_is_spent(plan, least)?;
+        }
+        let (next, _) = self.schedule(blocks, Action::Pay { contract });
         self.paid.change(&contract, |paid| paid.next = next);
         Ok(())
     }
@@ -63,7 +81,7 @@ impl State {
         for hoster in hosters.into_iter().filter(|hoster| !lost.contains(hoster) && !self.is_paused(*hoster)) {
             shares.push((hoster, share_of(price, blocks, self.tier_of(hoster, contract)?)));
         }
-        self.pay_from_plan(plan, &shares)
+        self.pay_held(contract, &shares)
     }
 
     /// The tier by which a hoster of a contract is paid: the lowest that it was measured to have in a region of the plan, never its
@@ -79,43 +97,6 @@ impl State {
         Ok(tiers.min().unwrap_or(1).clamp(1, TIERS))
     }
 
-    /// Pays a single work for a contract.
-    pub(super) fn pay_from_contract(&mut self, contract: Id, user: Id, amount: Amount) -> Result<(), Refusal> {
-        let plan = self.item::<Contract>(contract)?.plan;
-        self.pay_from_plan(plan, &[(user, amount)])
-    }
-
-    /// Pays a single work that several plans share: equal parts, the first ones pay what is left over.
-    pub(super) fn pay_from_plans(&mut self, plans: &BTreeSet<Id>, user: Id, amount: Amount) -> Result<(), Refusal> {
-        let count = plans.len() as u64;
-        let (Some(each), Some(rest)) = (amount.checked_div(count), amount.checked_rem(count)) else { return Ok(()) };
-        for (place, plan) in (0..).zip(plans) {
-            self.pay_from_plan(*plan, &[(user, each + u64::from(place < rest))])?;
-        }
-        Ok(())
-    }
-
-    /// Pays what is asked, in order, or what is there; a plan that spent its budget or deposit ends (S43).
-    fn pay_from_plan(&mut self, plan: Id, shares: &[(Id, Amount)]) -> Result<(), Refusal> {
-        let item = self.item::<Plan>(plan)?;
-        let there = self.balance(&Account::Plan(plan));
-        let mut left = item.until.budget.map_or(there, |budget| budget.saturating_sub(item.spent).min(there));
-        let mut all: Amount = 0;
-        let mut short = false;
-        for (user, amount) in shares {
-            // Nobody waits for the money of an account that is no more.
-            let Ok(to) = self.item::<User>(*user).map(|user| user.address) else { continue };
-            let paid = left.min(*amount);
-            self.transfer(&Account::Plan(plan), Account::Money(to), paid)?;
-            short |= paid < *amount;
-            (left, all) = (left.saturating_sub(paid), all.saturating_add(paid));
-        }
-        if all > 0 {
-            self.change::<Plan>(plan, |plan| plan.spent = plan.spent.saturating_add(all))?;
-        }
-        if short || left == 0 { self.plan_is_spent(plan) } else { Ok(()) }
-    }
-
     /// Bytes that attesters saw served for plans, in equal parts; a plan that served its traffic ends.
     pub(super) fn count_traffic(&mut self, plans: &BTreeSet<Id>, bytes: u64) -> Result<(), Refusal> {
         let Some(each) = bytes.checked_div(plans.len() as u64) else { return Ok(()) };
@@ -126,17 +107,8 @@ impl State {
                 over = plan.until.traffic_bytes.is_some_and(|most| plan.traffic_bytes >= most);
             })?;
             if over {
-                self.plan_is_spent(*plan)?;
+                self.plan_is_spent(*plan, 0)?;
             }
-        }
-        Ok(())
-    }
-
-    /// A plan has nothing left: it ends with the next block, once.
-    fn plan_is_spent(&mut self, plan: Id) -> Result<(), Refusal> {
-        let running = matches!(self.item::<Plan>(plan)?.status, PlanStatus::Active | PlanStatus::Paused);
-        if running && self.spent.put(plan, ()).is_none() {
-            self.schedule(1, Action::PlanEnd { plan });
         }
         Ok(())
     }

@@ -80,6 +80,10 @@ impl State {
         let team = self.select(&search).ok().and_then(|mut team| team.remove(&Role::Attester));
         let Some(mut attester_ids) = team else { return Ok(Begun::Waits) };
         attester_ids.sort_unstable();
+        let pay = self.policy().pay.performance.saturating_mul(attester_ids.len() as u64);
+        if !self.hold_for(&self.plans_of(feed)?, self.storage.len(), pay)? {
+            return Ok(Begun::Unpaid);
+        }
         let (commits, reveals) = (self.policy().commit_blocks, self.policy().reveal_blocks);
         let commit_by = self.height.saturating_add(commits);
         let challenge = self.create(PerformanceChallenge {
@@ -147,15 +151,17 @@ impl State {
             return Ok(());
         }
         let plans = self.plans_of(challenge.feed)?;
+        let mut earned = Vec::with_capacity(challenge.reveals.len());
         for attester in challenge.commits.keys() {
             if challenge.reveals.contains_key(attester) {
                 self.unbook(*attester, Role::Attester, id)?;
-                self.pay_from_plans(&plans, *attester, self.policy().pay.performance)?;
+                earned.push((*attester, self.policy().pay.performance));
                 self.rate(*attester, 1)?;
             } else {
                 self.attester_fails(*attester, id)?;
             }
         }
+        self.pay_held(id, &earned)?;
         let enough = challenge.reveals.len() >= quorum(challenge.attester_ids.len());
         let status = if enough { ChallengeStatus::Settled } else { ChallengeStatus::TooSmall };
         match (enough, challenge.raw) {
@@ -214,6 +220,7 @@ impl State {
     ) -> Result<(), Refusal> {
         self.change::<PerformanceChallenge>(id, |challenge| challenge.status = status)?;
         self.active_performance.take(&id);
+        self.give_back(id)?;
         if let Some(feed) = challenge.feed {
             self.next_challenge(Subject::Performance(feed), id);
         } else if let (Some(raw), Some(user)) = (challenge.raw, challenge.hosters.first()) {

@@ -121,7 +121,7 @@ impl State {
     }
 
     /// Puts a task for a contract in the queue, at the weight of its plan, unless one waits or works already or no place is empty.
-    pub(super) fn want_staff(&mut self, contract: Id) -> Result<(), Refusal> {
+    pub(crate) fn want_staff(&mut self, contract: Id) -> Result<(), Refusal> {
         let staffing = self.staffing.get(&contract).cloned().unwrap_or_default();
         if staffing.open.is_some() || staffing.queued || staffing.empty().is_empty() || !self.is_live(contract)? {
             return Ok(());

@@ -63,7 +63,8 @@ impl State {
                 self.cycles.put(subject, Cycle::Live(challenge));
                 Ok(true)
             }
-            Begun::Waits | Begun::Nothing => Ok(false),
+            // No plan pays for it.
+            Begun::Waits | Begun::Unpaid | Begun::Nothing => Ok(false),
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::super::State;
 use super::super::agenda::Action;
 use super::RootDoubt;
+use crate::Id;
 use crate::item::hosting::ContractStatus;
 use crate::item::user::{Job, Role};
 use crate::item::{Contract, Feed};
@@ -14,7 +15,6 @@ use crate::outcome::Refusal;
 use crate::select::{Search, Terms};
 use crate::transaction::RootReport;
 use crate::transaction::hosting::RootFound;
-use crate::Id;
 
 impl State {
     /// A proof did not lead to the signed root, and nobody proved it yet: after some of them an attester is asked for a path, or a
@@ -51,6 +51,10 @@ impl State {
         let search = Search { about: feed, wanted: vec![(Role::Attester, 1)], terms, kept, avoid };
         let attester = self.select(&search).ok().and_then(|mut team| team.remove(&Role::Attester)?.pop());
         let Some(attester) = attester else { return Ok(()) };
+        let plan = self.item::<Contract>(doubt.contract)?.plan;
+        if !self.hold_for(&[plan].into(), feed, self.policy().pay.storage)? {
+            return Ok(());
+        }
         self.book(attester, Role::Attester, feed, Job::RootCheck, 0)?;
         (doubt.attester, doubt.until) = (Some(attester), self.task_deadline());
         let what = format!("chunk {} of length {}, by block {}", doubt.chunk, doubt.length, doubt.until);
@@ -77,14 +81,15 @@ impl State {
                     self.add_version(feed, corrected)?;
                 }
                 let version = self.item::<Feed>(feed)?.versions.get(&doubt.length);
-                let root = version.map(|version| version.root).ok_or_else(|| Refusal::unknown("length", doubt.length))?;
+                let root =
+                    version.map(|version| version.root).ok_or_else(|| Refusal::unknown("length", doubt.length))?;
                 let sizes = proof
                     .verify(doubt.chunk, doubt.length, &root, |node| self.node_size(feed, node))
                     .map_err(|error| Refusal::invalid("proof", error.to_string()))?;
                 self.proven_roots.put((feed, doubt.length), root);
                 self.learn_sizes(feed, &sizes);
+                self.pay_held(feed, &[(user, self.policy().pay.storage)])?;
                 self.doubt_is_over(feed)?;
-                self.pay_from_contract(doubt.contract, user, self.policy().pay.storage)?;
                 self.rate(user, 1)?;
                 self.emit_with("rootConfirmed", &[feed, user], format!("length {}", doubt.length));
             }
@@ -97,6 +102,7 @@ impl State {
     /// ends: its hosters can prove nothing, and what its publisher signed is the reason.
     fn root_not_obtained(&mut self, feed: Id, user: Id) -> Result<(), Refusal> {
         self.unbook(user, Role::Attester, feed)?;
+        self.give_back(feed)?;
         self.emit("rootNotObtained", &[feed, user]);
         let Some(mut doubt) = self.root_doubts.get(&feed).cloned() else { return Ok(()) };
         doubt.attester = None;
@@ -120,6 +126,7 @@ impl State {
             return Ok(());
         };
         self.attester_fails(attester, feed)?;
+        self.give_back(feed)?;
         self.root_doubts.change(&feed, |doubt| doubt.attester = None);
         self.ask_for_root(feed)
     }
@@ -131,6 +138,7 @@ impl State {
             return Ok(());
         }
         self.root_doubts.take(&feed);
+        self.give_back(feed)?;
         match doubt.attester {
             Some(attester) => self.unbook(attester, Role::Attester, feed),
             None => Ok(()),

@@ -95,6 +95,7 @@ impl State {
             self.end_place(id, &amendment, &mut staffing, *place, *end)?;
         }
         self.end_attester(id, &amendment, &mut staffing, worth(words, &ends))?;
+        self.give_back(id)?;
         let whole = amendment.positions.iter().all(|place| staffing.holders.contains_key(place));
         let status = match (whole, late) {
             (true, _) => AmendmentStatus::Done,
@@ -136,7 +137,7 @@ impl State {
             PlaceEnd::Hosted(copy) => {
                 self.doubts.take(&encoder);
                 self.doubts.take(&hoster);
-                self.pay_from_contract(amendment.contract, encoder, self.policy().pay.encoder)?;
+                self.pay_held(id, &[(encoder, self.policy().pay.encoder)])?;
                 self.rate(encoder, 1)?;
                 self.take_place(amendment.contract, id, place, hoster, copy)?;
                 staffing.holders.insert(place, Holder { hoster, amendment: id, lost: false });
@@ -153,7 +154,7 @@ impl State {
             }
             PlaceEnd::HosterAccused(made) => {
                 if made.is_some() {
-                    self.pay_from_contract(amendment.contract, encoder, self.policy().pay.encoder)?;
+                    self.pay_held(id, &[(encoder, self.policy().pay.encoder)])?;
                 }
                 self.accuse_provider(id, hoster, attester, "hosterFailed")?;
                 hoster_stays = false;
@@ -190,7 +191,7 @@ impl State {
         }
         self.unbook(attester, Role::Attester, id)?;
         if word == Word::Holds {
-            self.pay_from_contract(amendment.contract, attester, self.policy().pay.setup)?;
+            self.pay_held(id, &[(attester, self.policy().pay.setup)])?;
             self.rate(attester, 1)?;
         }
         staffing.kept.attester = Some(attester);

@@ -32,6 +32,11 @@ impl State {
         let search = Search { about: hoster, wanted: vec![(Role::Attester, 1)], terms, kept, avoid };
         let attester = self.select(&search).ok().and_then(|mut team| team.remove(&Role::Attester)?.pop());
         let Some(attester) = attester else { return Ok(Begun::Waits) };
+        let plans: Result<BTreeSet<Id>, Refusal> =
+            checks.keys().map(|contract| Ok(self.item::<Contract>(*contract)?.plan)).collect();
+        if !self.hold_for(&plans?, self.storage.len(), self.policy().pay.storage)? {
+            return Ok(Begun::Unpaid);
+        }
         let deadline = self.task_deadline();
         let challenge =
             self.create(StorageChallenge { hoster, attester, checks, deadline, status: ChallengeStatus::Assigned });
@@ -107,6 +112,7 @@ impl State {
     pub(super) fn end_storage_challenge(&mut self, id: Id, hoster: Id, status: ChallengeStatus) -> Result<(), Refusal> {
         self.change::<StorageChallenge>(id, |challenge| challenge.status = status)?;
         self.active_storage.take(&id);
+        self.give_back(id)?;
         self.next_challenge(Subject::Storage(hoster), id);
         Ok(())
     }

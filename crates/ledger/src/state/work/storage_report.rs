@@ -25,7 +25,9 @@ enum Shown {
     Proved,
     Failed,
     /// The feed's root may be signed wrongly: nobody proved a chunk of it yet.
-    RootDoubted { length: u64 },
+    RootDoubted {
+        length: u64,
+    },
 }
 
 impl State {
@@ -111,10 +113,8 @@ impl State {
             }
         }
         self.note_proofs(hoster, attester, &proved, &failed)?;
-        let plans: Result<BTreeSet<Id>, Refusal> =
-            due.keys().map(|contract| Ok(self.item::<Contract>(*contract)?.plan)).collect();
         self.unbook(attester, Role::Attester, id)?;
-        self.pay_from_plans(&plans?, attester, self.policy().pay.storage)?;
+        self.pay_held(id, &[(attester, self.policy().pay.storage)])?;
         self.rate(attester, 1)?;
         self.clear_accusers(hoster, !proved.is_empty())?;
         self.grade(id, hoster, &proved, &failed)?;
@@ -178,7 +178,9 @@ impl State {
         };
         let sizes = match verified {
             Ok(sizes) => sizes,
-            Err(ProofError::Root) if !self.has_proven_root(feed_id, chunk) => return Ok(Shown::RootDoubted { length: *length }),
+            Err(ProofError::Root) if !self.has_proven_root(feed_id, chunk) => {
+                return Ok(Shown::RootDoubted { length: *length });
+            }
             Err(_) => return Ok(Shown::Failed),
         };
         let Some(place) = self.hostings.get(&(hoster, contract)).copied() else { return Ok(Shown::Failed) };

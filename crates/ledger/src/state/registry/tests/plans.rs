@@ -334,8 +334,8 @@ fn nothing_is_hosted_for_free() {
     };
     let free = plan(&town, 50);
     assert!(matches!(publish(&mut town, free), Err(Refusal::Invalid { .. })));
-    // Three contracts: 600 blocks each, and three copies, a set-up report and three challenges each.
-    let needed = 3 * (600 + 3 * 5 + 5 + 3 * 10);
+    // Three contracts: 600 blocks each, and three copies, a set-up report and three challenges each; a round of five for their feed.
+    let needed = 3 * (600 + 3 * 5 + 5 + 3 * 10) + 5 * 10;
     let short = paid(&town, 50, needed - 1);
     assert!(matches!(publish(&mut town, short), Err(Refusal::OverBudget { .. })));
     for author in [50, 51] {
