@@ -246,14 +246,10 @@ mod tests {
                 .unwrap()
         };
         let stranger = SigningKey::from_seed([6; 32]);
-        let bits = |work| crate::statement::registration_bits(&network, stranger.public(), work);
+        let own = Bytes(stranger.public().0);
+        let bits = |work| crate::statement::registration_bits(&network, stranger.public(), &own, &own, work);
         let register = |work| {
-            Transaction::Register(Register {
-                noise_key: Bytes([6; 32]),
-                possession: None,
-                signing_key: Bytes(stranger.public().0),
-                work,
-            })
+            Transaction::Register(Register { noise_key: own, possession: Default::default(), signing_key: own, work })
         };
         let [good, bad] = [true, false].map(|good| (0..).find(|work| (bits(*work) >= 6) == good).unwrap());
         let transfer = Transaction::Transfer(Transfer { to: stranger.public(), amount: 1 });

@@ -56,15 +56,21 @@ pub fn feed_version(network: &str, feed: &Key, version: &VersionDraft) -> Statem
         .bytes(&version.root.0)
 }
 
-/// What a signing key signs when a user takes it, together with a key on the network: nobody takes a key that is another's, or lets
-/// another's signatures count as its own.
+/// What the key on the network and the key for proofs of a user both sign when it takes them: nobody takes a key that is another's, lets
+/// another's signatures count as its own, or has another's handshakes taken for its.
 pub fn possession(network: &str, address: PublicKey, noise_key: &Key, signing_key: &Key) -> Statement {
     Statement::new("possession", network).bytes(&address.0).bytes(&noise_key.0).bytes(&signing_key.0)
 }
 
-/// Zero bits that the proof of work of a registration begins with: those of a hash over the signer and a number that it looks for.
-pub fn registration_bits(network: &str, signer: PublicKey, work: u64) -> u32 {
-    let hash = Statement::new("register", network).bytes(&signer.0).number(work).digest();
+/// Zero bits that the proof of work of a registration begins with: those of a hash over the signer, its keys and a number that it looks
+/// for.
+pub fn registration_bits(network: &str, signer: PublicKey, noise_key: &Key, signing_key: &Key, work: u64) -> u32 {
+    let hash = Statement::new("register", network)
+        .bytes(&signer.0)
+        .bytes(&noise_key.0)
+        .bytes(&signing_key.0)
+        .number(work)
+        .digest();
     let whole = hash.0.iter().take_while(|byte| **byte == 0).count();
     let part = hash.0.get(whole).map_or(0, |byte| byte.leading_zeros());
     u32::try_from(8 * whole).unwrap_or(u32::MAX).saturating_add(part)

@@ -125,13 +125,8 @@ pub(crate) fn genesis(policy: Policy) -> Genesis {
 }
 
 pub(crate) fn register(who: u16) -> Transaction {
-    let public = address(who).0;
-    Transaction::Register(Register {
-        noise_key: Bytes(public.map(|byte| byte ^ 1)),
-        signing_key: Bytes(public),
-        work: 0,
-        possession: None,
-    })
+    let public = Bytes(address(who).0);
+    Transaction::Register(Register { noise_key: public, signing_key: public, work: 0, possession: Default::default() })
 }
 
 /// What somebody offers; the fields that tests change.

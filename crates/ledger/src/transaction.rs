@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Refusal;
 
-pub use account::{Evidence, Grant, Pause, PolicyChange, Register, RegisterForWork, Roles, RotateKeys, Transfer, Witness};
+pub use account::{
+    Evidence, Grant, Pause, PolicyChange, Possession, Register, RegisterForWork, Roles, RotateKeys, Transfer, Witness,
+};
 pub use hosting::{Commit, ReplacementReport, Reveal, RootReport, SetupAnswer, SetupReport, StorageReport};
 pub use plan::{Components, FeedUpdate, Feeds, PlanAt, PublishPlan, Reference, UpdatePlan};
 pub use report::{Coordinates, ReportChange, SelfReport};

@@ -160,8 +160,8 @@ impl Signers {
 }
 
 fn register(signer: PublicKey) -> Transaction {
-    let noise_key = Bytes(signer.0.map(|byte| byte ^ 1));
-    Transaction::Register(Register { noise_key, signing_key: Bytes(signer.0), work: 0, possession: None })
+    let own = Bytes(signer.0);
+    Transaction::Register(Register { noise_key: own, signing_key: own, work: 0, possession: Default::default() })
 }
 
 fn execute(genesis: &Genesis, entries: &[Sealed]) -> Result<(), BenchError> {

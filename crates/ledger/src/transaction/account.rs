@@ -13,16 +13,27 @@ use crate::{Amount, Height, Key, Signature};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
-    /// Its key on the network.
+    /// Its key on the network: ed25519, the identity that its handshakes prove, as those of libp2p and hypercore do.
     pub noise_key: Key,
     /// Its key for proofs.
     pub signing_key: Key,
-    /// Proof of work: SHA-256 of a tag, the network, the signer and this number begins with as many zero bits as the policy asks.
+    /// Proof of work: SHA-256 of a tag, the network, the signer, both keys and this number begins with as many zero bits as the policy
+    /// asks.
     pub work: u64,
-    /// [`statement::possession`](crate::statement::possession), signed with the signing key; may be missing where that is the
-    /// signer's own key, which signs all of it.
+    /// That both keys are its own.
     #[serde(default)]
-    pub possession: Option<Signature>,
+    pub possession: Possession,
+}
+
+/// Signatures over [`statement::possession`](crate::statement::possession): nobody takes a key that is another's. Each may be missing
+/// where the key is the signer's own, which signs all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Possession {
+    /// Of the key on the network.
+    pub noise: Option<Signature>,
+    /// Of the key for proofs.
+    pub signing: Option<Signature>,
 }
 
 /// What a user offers. A new form replaces the old one.
@@ -55,7 +66,7 @@ pub struct RotateKeys {
     pub signing_key: Key,
     /// As in [`Register`].
     #[serde(default)]
-    pub possession: Option<Signature>,
+    pub possession: Possession,
 }
 
 /// A pause that the user asks for.

@@ -36,9 +36,9 @@ impl Actor {
     }
 
     pub(crate) fn register(&self) -> Transaction {
-        let public = self.key.public().0;
-        let noise_key = Bytes(public.map(|byte| byte ^ 1));
-        Transaction::Register(Register { noise_key, signing_key: Bytes(public), work: 0, possession: None })
+        let public = Bytes(self.key.public().0);
+        let possession = Default::default();
+        Transaction::Register(Register { noise_key: public, signing_key: public, work: 0, possession })
     }
 }
 

@@ -19,7 +19,7 @@ use peermark_ledger::statement;
 use peermark_ledger::transaction::hosting::{Answer, Check, EncodedChunk, Found, Made, Place};
 use peermark_ledger::transaction::plan::{Components, FeedDraft, ProgramDraft, VersionDraft};
 use peermark_ledger::transaction::{
-    PublishPlan, Register, RegisterForWork, SetupAnswer, SetupReport, StorageReport, Transaction,
+    Possession, PublishPlan, Register, RegisterForWork, SetupAnswer, SetupReport, StorageReport, Transaction,
 };
 use peermark_ledger::{Amount, Digest, Height, Id};
 
@@ -103,12 +103,13 @@ impl World {
             history: vec![],
         };
         for actor in 0..world.actors.len() {
-            let key = |domain: u8| Bytes([domain, actor as u8, 7].repeat(11)[..32].try_into().unwrap());
             let signing_key = Bytes(world.actors[actor].signing.public().0);
-            let (network, noise_key) = (world.machine.network(), key(1));
+            let noise = SigningKey::from_seed([actor as u8 + 171; 32]);
+            let (network, noise_key) = (world.machine.network(), Bytes(noise.public().0));
             let address = world.actors[actor].key.public();
             let said = statement::possession(network, address, &noise_key, &signing_key);
-            let possession = Some(Bytes(world.actors[actor].signing.sign(said.as_bytes())));
+            let sign = |key: &SigningKey| Some(Bytes(key.sign(said.as_bytes())));
+            let possession = Possession { noise: sign(&noise), signing: sign(&world.actors[actor].signing) };
             world.submit(actor, Transaction::Register(Register { noise_key, signing_key, work: 0, possession }));
         }
         let ids: Vec<Id> = world.block_ok().into_iter().flatten().collect();

@@ -8,7 +8,7 @@ use peermark_ledger::item::{Contract, User};
 use peermark_ledger::outcome::{Event, Refusal};
 use peermark_ledger::statement;
 use peermark_ledger::transaction::hosting::{Answer, Place};
-use peermark_ledger::transaction::{RotateKeys, SetupReport, Transaction};
+use peermark_ledger::transaction::{Possession, RotateKeys, SetupReport, Transaction};
 
 use crate::driver::{Wish, World};
 
@@ -220,9 +220,11 @@ fn a_changed_key_does_not_take_a_signature_back() {
     let (network, address) = (world.machine.network().to_owned(), world.actors[encoder].key.public());
     let rotate = |number: u8| {
         let signing = SigningKey::from_seed([number + 1; 32]);
-        let (noise_key, signing_key) = (Bytes([number; 32]), Bytes(signing.public().0));
+        let noise = SigningKey::from_seed([number; 32]);
+        let (noise_key, signing_key) = (Bytes(noise.public().0), Bytes(signing.public().0));
         let said = statement::possession(&network, address, &noise_key, &signing_key);
-        let possession = Some(Bytes(signing.sign(said.as_bytes())));
+        let sign = |key: &SigningKey| Some(Bytes(key.sign(said.as_bytes())));
+        let possession = Possession { noise: sign(&noise), signing: sign(&signing) };
         Transaction::RotateKeys(RotateKeys { noise_key, signing_key, possession })
     };
     world.say(encoder, rotate(200)).0.unwrap();

@@ -46,7 +46,8 @@ impl State {
     /// The proof of work of a registration.
     pub(super) fn check_work(&self, signer: PublicKey, register: &Register) -> Result<(), Refusal> {
         let bits = self.policy().work_bits;
-        if registration_bits(&self.genesis.network(), signer, register.work) < bits {
+        let Register { noise_key, signing_key, work, .. } = register;
+        if registration_bits(&self.genesis.network(), signer, noise_key, signing_key, *work) < bits {
             return Err(Refusal::invalid("work", format!("fewer than {bits} leading zero bits")));
         }
         Ok(())

@@ -12,8 +12,8 @@ use crate::state::State;
 use crate::state::accounts::Account;
 use crate::state::agenda::Action;
 use crate::statement;
-use crate::transaction::{self, Register, RegisterForWork, RotateKeys};
-use crate::{Id, Key, Signature};
+use crate::transaction::{self, Possession, Register, RegisterForWork, RotateKeys};
+use crate::{Id, Key};
 
 impl State {
     pub(super) fn register(&mut self, signer: PublicKey, register: &Register) -> Result<Vec<Id>, Refusal> {
@@ -35,7 +35,7 @@ impl State {
         });
         self.user_by_address.put(signer, id);
         self.set_keys(id, register.noise_key, register.signing_key)?;
-        self.owns_key(signer, (&register.noise_key, &register.signing_key), register.possession.as_ref())?;
+        self.owns_keys(signer, (&register.noise_key, &register.signing_key), &register.possession)?;
         self.emit("userRegistered", &[id]);
         Ok(vec![id])
     }
@@ -59,27 +59,30 @@ impl State {
         Ok(())
     }
 
-    /// Refuses a signing key that the signer does not show to have.
-    fn owns_key(
+    /// Refuses keys that the signer does not show to have.
+    fn owns_keys(
         &self,
         address: PublicKey,
         (noise_key, signing_key): (&Key, &Key),
-        possession: Option<&Signature>,
+        possession: &Possession,
     ) -> Result<(), Refusal> {
-        if signing_key.0 == address.0 {
-            return Ok(());
-        }
         let said = statement::possession(&self.genesis.network(), address, noise_key, signing_key);
-        if possession.is_some_and(|signature| said.is_signed(signing_key, signature)) {
-            return Ok(());
+        for (what, key, signature) in
+            [("noise", noise_key, &possession.noise), ("signing", signing_key, &possession.signing)]
+        {
+            let shown = signature.as_ref().is_some_and(|signature| said.is_signed(key, signature));
+            if key.0 != address.0 && !shown {
+                let why = format!("no signature of the {what} key over network, address and both keys");
+                return Err(Refusal::invalid("possession", why));
+            }
         }
-        Err(Refusal::invalid("possession", "no signature of the signing key over network, address and both keys"))
+        Ok(())
     }
 
     pub(super) fn rotate_keys(&mut self, user: Id, keys: &RotateKeys) -> Result<Vec<Id>, Refusal> {
         self.set_keys(user, keys.noise_key, keys.signing_key)?;
         let address = self.item::<User>(user)?.address;
-        self.owns_key(address, (&keys.noise_key, &keys.signing_key), keys.possession.as_ref())?;
+        self.owns_keys(address, (&keys.noise_key, &keys.signing_key), &keys.possession)?;
         let User { signing_key, old_key, .. } = self.item::<User>(user)?.clone();
         if old_key.is_some_and(|old| self.height < old.until) {
             // Two changes in a row would take back signatures that others hold.

@@ -104,12 +104,7 @@ impl State {
     }
 
     /// One of two entries that do not fit into one: it is kept until the same signer shows another one, which may be the other half.
-    pub(super) fn witness(
-        &mut self,
-        signer: PublicKey,
-        entry: Digest,
-        witness: &Witness,
-    ) -> Result<Vec<Id>, Refusal> {
+    pub(super) fn witness(&mut self, signer: PublicKey, entry: Digest, witness: &Witness) -> Result<Vec<Id>, Refusal> {
         let shown = self.read_shown(&witness.entry)?;
         let (offender, sequence) = (shown.signer(), shown.sequence());
         self.not_suspended(offender)?;

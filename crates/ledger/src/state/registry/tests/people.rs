@@ -9,7 +9,7 @@ use crate::outcome::Refusal;
 use crate::state::accounts::Account;
 use crate::statement::{possession, registration_bits};
 use crate::town::{Offer, Town, address, key, plan, region, register};
-use crate::transaction::{Pause, Register, RegisterForWork, Roles, RotateKeys, Transaction};
+use crate::transaction::{Pause, Possession, Register, RegisterForWork, Roles, RotateKeys, Transaction};
 
 fn town() -> Town {
     Town::new(Policy::default())
@@ -42,13 +42,21 @@ fn s11_a_registration_fills_the_lookups_once() {
 fn a_registration_needs_its_proof_of_work() {
     let mut town = Town::new(Policy { work_bits: 6, ..Policy::default() });
     let network = town.machine.network().to_owned();
-    let bits = |work| registration_bits(&network, address(1), work);
+    let Transaction::Register(own) = register(1) else { unreachable!() };
+    let bits = |work| registration_bits(&network, address(1), &own.noise_key, &own.signing_key, work);
     let good = (0..).find(|work| bits(*work) >= 6).unwrap();
     let bad = (0..).find(|work| bits(*work) < 6).unwrap();
-    let Transaction::Register(own) = register(1) else { unreachable!() };
+    // Work that was done for other keys is none for these.
+    let other = Bytes(address(300).0);
+    assert!((0..64).any(|work| registration_bits(&network, address(1), &other, &other, work) != bits(work)));
     let refused = town.say(1, Transaction::Register(Register { work: bad, ..own.clone() }));
     assert!(matches!(refused, Err(Refusal::Invalid { .. })), "{refused:?}");
     town.say(1, Transaction::Register(Register { work: good, ..own })).unwrap();
+}
+
+fn own_of(who: u16) -> Register {
+    let Transaction::Register(own) = register(who) else { unreachable!() };
+    own
 }
 
 /// S12: keys of the past still name their user, and nobody else takes them.
@@ -58,31 +66,42 @@ fn s12_lookups_are_never_changed() {
     let (one, two) = (town.register(1), town.register(2));
     let old = town.state().item::<User>(one).unwrap().clone();
     let network = town.machine.network().to_owned();
-    let rotate = |noise_key, signing: u16| {
-        let signing_key = Bytes(address(signing).0);
+    let rotate = |noise: u16, signing: u16| {
+        let (noise_key, signing_key) = (Bytes(address(noise).0), Bytes(address(signing).0));
         let said = possession(&network, address(1), &noise_key, &signing_key);
-        RotateKeys { noise_key, signing_key, possession: Some(Bytes(key(signing).sign(said.as_bytes()))) }
+        let sign = |who| Some(Bytes(key(who).sign(said.as_bytes())));
+        RotateKeys { noise_key, signing_key, possession: Possession { noise: sign(noise), signing: sign(signing) } }
     };
-    let new = rotate(crate::town::beacon(1), 500);
-    let unproven =
-        [None, rotate(crate::town::beacon(1), 501).possession, rotate(crate::town::beacon(2), 500).possession];
+    let new = rotate(400, 500);
+    let (of_others, right) = ([rotate(401, 501).possession, rotate(400, 501).possession], new.possession);
+    let unproven = [
+        Possession::default(),
+        Possession { noise: None, ..right },
+        Possession { signing: None, ..right },
+        Possession { noise: right.signing, signing: right.noise },
+        of_others[0],
+        of_others[1],
+    ];
     for possession in unproven {
         let refused = town.say(1, Transaction::RotateKeys(RotateKeys { possession, ..new.clone() }));
         assert!(matches!(refused, Err(Refusal::Invalid { .. })), "{refused:?}");
     }
+    // Somebody that is not registered has its keys for itself too: nobody takes the key on the network that it has there.
+    let theft = Register { noise_key: Bytes(address(600).0), ..own_of(7) };
+    assert!(matches!(town.say(7, Transaction::Register(theft)), Err(Refusal::Invalid { .. })));
     town.say(1, Transaction::RotateKeys(new.clone())).unwrap();
     assert_eq!(town.state().item::<User>(one).unwrap().noise_key, new.noise_key);
     for key in [old.noise_key, new.noise_key] {
         assert_eq!(town.state().user_by_noise_key.get(&key), Some(&one));
     }
-    let theft = rotate(old.noise_key, 502);
+    let theft = RotateKeys { noise_key: old.noise_key, ..rotate(400, 502) };
     assert!(matches!(town.say(2, Transaction::RotateKeys(theft)), Err(Refusal::Exists { .. })));
     // One change at a time, whichever key it is.
-    let hasty = rotate(crate::town::beacon(4), 500);
+    let hasty = rotate(404, 500);
     assert!(matches!(town.say(1, Transaction::RotateKeys(hasty)), Err(Refusal::NotNow { .. })));
     // Back to the old ones is allowed to their owner, once the key before holds no longer for what it signed.
     town.go_to(town.height() + 20);
-    let back = RotateKeys { noise_key: old.noise_key, signing_key: old.signing_key, possession: None };
+    let back = RotateKeys { noise_key: old.noise_key, signing_key: old.signing_key, possession: Possession::default() };
     town.say(1, Transaction::RotateKeys(back)).unwrap();
     assert_eq!(town.state().storage().versions(one).len(), 3);
     assert_eq!(town.state().storage().versions(two).len(), 1);

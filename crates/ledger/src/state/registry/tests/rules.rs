@@ -1,8 +1,8 @@
 use peermark_core::sealed::{Bytes, Draft, NO_PREVIOUS, Sealed};
 
 use crate::genesis::{Genesis, Policy};
-use crate::item::{Record, User};
 use crate::item::hosting::RawReason;
+use crate::item::{Record, User};
 use crate::machine::{DOMAIN, MAX_ENTRY_BYTES, Machine};
 use crate::outcome::Refusal;
 use crate::state::ChainEnd;
@@ -135,10 +135,17 @@ fn two_histories_of_long_entries_are_shown_in_two_halves() {
     let liar = town.settle(2, Offer::new("u33", "two"));
     town.register(1);
     let long = |town: &Town, note: u8, length: usize| {
-        let change = |length| ReportChange { reason: RawReason::Hardware, note: char::from(note).to_string().repeat(length) };
+        let change =
+            |length| ReportChange { reason: RawReason::Hardware, note: char::from(note).to_string().repeat(length) };
         let payload = |length| Transaction::ReportChange(change(length)).payload().unwrap();
         let network = town.machine.network().to_owned();
-        let draft = |payload| Draft { domain: DOMAIN.into(), network: network.clone(), sequence: 7, previous: [5; 32], payload };
+        let draft = |payload| Draft {
+            domain: DOMAIN.into(),
+            network: network.clone(),
+            sequence: 7,
+            previous: [5; 32],
+            payload,
+        };
         let around = Sealed::seal(&key(2), draft(payload(60_000))).unwrap().bytes().len() - 60_000;
         Sealed::seal(&key(2), draft(payload(length - around))).unwrap()
     };
