@@ -105,7 +105,7 @@ pub struct Policy {
 }
 
 /// Bytes of an entry that a report may take; the rest is for the entry itself.
-const MOST_REPORT_BYTES: u64 = 65_000;
+const MOST_REPORT_BYTES: u64 = 64_800;
 /// Most bytes of the proof of a chunk, names of the fields included: the nodes beside its way up and the other peaks are at most two
 /// for each level.
 const PROOF_BYTES: u64 = 56 * 2 * (crate::feed_tree::MAX_LENGTH.ilog2() as u64 + 1) + 128;
@@ -312,6 +312,41 @@ mod tests {
             grants: vec![(PublicKey([2; 32]), 7)],
             beacon: Default::default(),
             policy: Policy::default(),
+        }
+    }
+
+    /// The longest report of a storage challenge that rules allow is an entry, also under the longest name.
+    #[test]
+    fn the_longest_report_is_an_entry() {
+        use peermark_core::sealed::{Draft, Sealed, SigningKey};
+
+        use crate::feed_tree::{Proof, ProofNode};
+        use crate::machine::{DOMAIN, MAX_ENTRY_BYTES};
+        use crate::transaction::hosting::{Check, EncodedChunk, Found};
+        use crate::transaction::{StorageReport, Transaction};
+        for chunks in [1, 10, 100] {
+            let allowed = |contracts: &u32| {
+                Policy { contract_chunks: chunks, challenge_contracts: *contracts, ..Policy::default() }
+                    .validate()
+                    .is_ok()
+            };
+            let contracts = (1..=1024).rev().find(allowed).unwrap();
+            let (hash, bytes) = (Bytes([255; 32]), u64::MAX);
+            let nodes = |count| vec![ProofNode { hash, bytes: Some(bytes) }; count];
+            let proof = Proof { digest: hash, bytes, siblings: nodes(32), peaks: nodes(32) };
+            let encoded = vec![EncodedChunk { index: bytes, bytes, digest: hash }; chunks as usize];
+            let check = Check::Proved { length: bytes, proof, encoded };
+            let found = Found::Answered { checks: vec![check; contracts as usize], contact: Bytes([255; 64]) };
+            let report = StorageReport { challenge: bytes, draw: Bytes([255; 64]), found };
+            let draft = Draft {
+                domain: DOMAIN.into(),
+                network: format!("{}-00000000", "n".repeat(40)),
+                sequence: bytes,
+                previous: [255; 32],
+                payload: Transaction::SubmitStorageChallenge(report).payload().unwrap(),
+            };
+            let entry = Sealed::seal(&SigningKey::from_seed([1; 32]), draft).unwrap();
+            assert!(entry.bytes().len() <= MAX_ENTRY_BYTES, "{contracts} contracts: {}", entry.bytes().len());
         }
     }
 

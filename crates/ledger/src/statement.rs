@@ -108,9 +108,26 @@ pub fn manifest_digest(chunks: &[EncodedChunk]) -> Digest {
     Bytes(hash.finalize().into())
 }
 
-/// What a hoster signs in a storage challenge: that it gave this to this attester. What does not hold in it is then its own fault.
-pub fn storage_contact(network: &str, challenge: Id, attester: PublicKey, checks: &[Check]) -> Statement {
-    Statement::new("storage-contact", network).number(challenge).bytes(&attester.0).bytes(&canonical(checks))
+/// What the attester of a storage challenge signs: the hash of the signature draws the chunks that it asks for. Whoever serves them cannot
+/// know them before it shows them the signature, and so has to have all of them.
+pub fn storage_draw(network: &str, challenge: Id, seed: &Digest) -> Statement {
+    Statement::new("storage-draw", network).number(challenge).bytes(&seed.0)
+}
+
+/// What a hoster signs in a storage challenge: that it gave this to this attester for this draw. What does not hold in it is then its own
+/// fault.
+pub fn storage_contact(
+    network: &str,
+    challenge: Id,
+    attester: PublicKey,
+    draw: &Signature,
+    checks: &[Check],
+) -> Statement {
+    Statement::new("storage-contact", network)
+        .number(challenge)
+        .bytes(&attester.0)
+        .bytes(&draw.0)
+        .bytes(&canonical(checks))
 }
 
 /// What a hoster signs after it was measured by an attester under a one-time key.

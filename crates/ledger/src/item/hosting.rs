@@ -144,8 +144,11 @@ pub struct StorageChallenge {
     pub hoster: Id,
     /// Who asks.
     pub attester: Id,
-    /// One chunk of each contract.
-    pub checks: BTreeMap<Id, u64>,
+    /// One chunk of each contract: nothing where nobody but its attester can tell yet, because it draws it
+    /// ([`crate::statement::storage_draw`]). Of a hoster that was accused the chunks of before.
+    pub checks: BTreeMap<Id, Option<u64>>,
+    /// What the attester draws from: known to nobody before the challenge began.
+    pub seed: Digest,
     /// Last block for the report.
     pub deadline: Height,
     /// Where it is.

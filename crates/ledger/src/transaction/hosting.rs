@@ -79,6 +79,9 @@ pub enum Answer {
 pub struct StorageReport {
     /// The challenge.
     pub challenge: Id,
+    /// The attester's signature over [`crate::statement::storage_draw`], with the key of its entries: it says which chunk of each contract
+    /// was asked for, so that nobody knows it before the attester asks and everybody can check it afterwards.
+    pub draw: Signature,
     /// What came of it.
     pub found: Found,
 }

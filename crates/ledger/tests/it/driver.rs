@@ -21,7 +21,7 @@ use peermark_ledger::transaction::plan::{Components, FeedDraft, ProgramDraft, Ve
 use peermark_ledger::transaction::{
     Possession, PublishPlan, Register, RegisterForWork, SetupAnswer, SetupReport, StorageReport, Transaction,
 };
-use peermark_ledger::{Amount, Digest, Height, Id};
+use peermark_ledger::{Amount, Digest, Height, Id, Signature};
 
 /// Bytes of every chunk.
 pub(crate) const CHUNK_BYTES: u64 = 64;
@@ -353,7 +353,8 @@ impl World {
 
     /// What a hoster gives for every check of a challenge.
     pub(crate) fn proofs(&self, challenge: Id) -> Vec<Check> {
-        let StorageChallenge { hoster, checks, .. } = self.item(challenge);
+        let StorageChallenge { hoster, .. } = self.item(challenge);
+        let checks = self.state().drawn_chunks(challenge, &self.drawn(challenge)).unwrap();
         let prove = |(contract, chunk): (&Id, &u64)| {
             let holders = &self.state().staffing_of(*contract).unwrap().holders;
             let (place, holder) = holders.iter().find(|(_, holder)| holder.hoster == hoster).unwrap();
@@ -364,11 +365,19 @@ impl World {
         checks.iter().map(prove).collect()
     }
 
+    /// The signature by which the attester of a challenge draws its chunks.
+    pub(crate) fn drawn(&self, challenge: Id) -> Signature {
+        let StorageChallenge { attester, seed, .. } = self.item(challenge);
+        let said = statement::storage_draw(self.machine.network(), challenge, &seed);
+        Bytes(self.actors[self.actor(attester)].key.sign(said.as_bytes()))
+    }
+
     /// An answer that the challenge's hoster signed for its attester.
     pub(crate) fn answered(&self, challenge: Id, checks: Vec<Check>) -> Found {
         let StorageChallenge { hoster, attester, .. } = self.item(challenge);
         let network = self.machine.network();
-        let said = statement::storage_contact(network, challenge, self.address(attester), &checks);
+        let (address, draw) = (self.address(attester), self.drawn(challenge));
+        let said = statement::storage_contact(network, challenge, address, &draw, &checks);
         let contact = Bytes(self.actors[self.actor(hoster)].signing.sign(said.as_bytes()));
         Found::Answered { checks, contact }
     }
@@ -376,7 +385,8 @@ impl World {
     /// The attester reports a storage challenge.
     pub(crate) fn report_storage(&mut self, challenge: Id, found: Found) -> (Result<Vec<Id>, Refusal>, Vec<Event>) {
         let attester = self.actor(self.item::<StorageChallenge>(challenge).attester);
-        self.say(attester, Transaction::SubmitStorageChallenge(StorageReport { challenge, found }))
+        let draw = self.drawn(challenge);
+        self.say(attester, Transaction::SubmitStorageChallenge(StorageReport { challenge, draw, found }))
     }
 
     /// Blocks until a challenge of this hoster is under way; those of others are proved meanwhile.
@@ -411,8 +421,8 @@ impl World {
             true => self.answered(challenge, self.proofs(challenge)),
             false => Found::NoContact {},
         };
-        let attester = self.actor(attester);
-        self.submit(attester, Transaction::SubmitStorageChallenge(StorageReport { challenge, found }));
+        let (attester, draw) = (self.actor(attester), self.drawn(challenge));
+        self.submit(attester, Transaction::SubmitStorageChallenge(StorageReport { challenge, draw, found }));
     }
 
     /// Blocks in which everybody proves what it is asked for.

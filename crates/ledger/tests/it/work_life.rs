@@ -257,7 +257,7 @@ fn r38_r53_r58_reports_about_oneself_are_checked() {
     let challenge = world.storage_challenge_of(hosters[0], 20);
     world.prove(challenge);
     world.block_ok();
-    let chunk = world.item::<StorageChallenge>(challenge).checks[&contract];
+    let chunk = world.item::<StorageChallenge>(challenge).checks[&contract].unwrap();
     let wrong = |change: &dyn Fn(&mut SelfReport)| {
         let mut report = self_report(contract, 0);
         change(&mut report);

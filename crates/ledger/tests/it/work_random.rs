@@ -182,8 +182,8 @@ fn storage(world: &mut World, number: u8) {
         _ if item.checks.keys().all(has) => world.answered(challenge, world.proofs(challenge)),
         _ => Found::Unsigned {},
     };
-    let attester = world.actor(item.attester);
-    world.submit(attester, Transaction::SubmitStorageChallenge(StorageReport { challenge, found }));
+    let (attester, draw) = (world.actor(item.attester), world.drawn(challenge));
+    world.submit(attester, Transaction::SubmitStorageChallenge(StorageReport { challenge, draw, found }));
 }
 
 /// Executes a block and holds everything against what must always be true.

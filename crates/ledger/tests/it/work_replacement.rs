@@ -41,8 +41,10 @@ fn an_accusation_is_checked_by_others_with_the_same_chunks() {
         let (result, events) = world.report_storage(challenge, Found::NoContact {});
         result.unwrap();
         assert_eq!(named(&events, "hosterAccused"), [[challenge, first.hoster]]);
+        let first: StorageChallenge = world.item(challenge);
         let next = world.storage_challenge_of(first.hoster, 20);
         let second: StorageChallenge = world.item(next);
+        assert!(first.checks.values().all(Option::is_some));
         assert_eq!(second.checks, first.checks);
         assert_ne!(second.attester, first.attester);
         if proves {

@@ -1,14 +1,15 @@
 //! Storage challenges, blame, pauses and replacements through real entries.
 
 use peermark_core::sealed::Bytes;
-use peermark_ledger::Id;
 use peermark_ledger::genesis::Policy;
 use peermark_ledger::item::Contract;
 use peermark_ledger::item::hosting::{ChallengeStatus, StorageChallenge};
 use peermark_ledger::outcome::{Event, Refusal};
 use peermark_ledger::state::work::{Cycle, Subject};
+use peermark_ledger::statement;
 use peermark_ledger::transaction::hosting::{Check, Found};
 use peermark_ledger::transaction::{StorageReport, Transaction};
+use peermark_ledger::{Digest, Id};
 
 use crate::driver::{Wish, World};
 
@@ -37,7 +38,7 @@ fn a_proved_challenge_grades_the_hoster_and_pays_the_attester() {
     let (contract, challenge) = challenged(&mut world);
     let item: StorageChallenge = world.item(challenge);
     assert_eq!(item.checks.keys().copied().collect::<Vec<_>>(), [contract]);
-    assert!(item.checks.values().all(|chunk| *chunk < 10));
+    assert!(item.checks.values().all(Option::is_none));
     assert!(!world.item::<Contract>(contract).active_hosters.contains(&item.attester));
     let (before, money) = (world.reputation(item.hoster), world.money(item.attester));
     assert_eq!(world.state().cycle_of(Subject::Storage(item.hoster)), Some(Cycle::Live(challenge)));
@@ -51,7 +52,9 @@ fn a_proved_challenge_grades_the_hoster_and_pays_the_attester() {
     assert!(matches!(world.state().cycle_of(Subject::Storage(item.hoster)), Some(Cycle::Planned(_))));
     assert_eq!(world.state().capacity_leaks(), Vec::<String>::new());
     // S27: the proof told the chunk's size.
-    let (feed, chunk) = (world.item::<Contract>(contract).feed, item.checks[&contract]);
+    let asked = world.item::<StorageChallenge>(challenge).checks[&contract].unwrap();
+    let (feed, chunk) = (world.item::<Contract>(contract).feed, asked);
+    assert!(chunk < 10);
     assert_eq!(world.state().range_bytes(feed, chunk, chunk), Some(64));
 }
 
@@ -168,13 +171,45 @@ fn reports_of_others_and_second_ones_are_refused() {
     let mut world = world();
     let (_, challenge) = challenged(&mut world);
     let hoster = world.actor(world.item::<StorageChallenge>(challenge).hoster);
-    let report = StorageReport { challenge, found: Found::NoContact {} };
+    let report = StorageReport { challenge, draw: world.drawn(challenge), found: Found::NoContact {} };
     let other = world.say(hoster, Transaction::SubmitStorageChallenge(report)).0;
     assert!(matches!(other, Err(Refusal::NotAllowed { .. })), "{other:?}");
     let found = world.answered(challenge, world.proofs(challenge));
     world.report_storage(challenge, found.clone()).0.unwrap();
     let again = world.report_storage(challenge, found).0;
     assert!(matches!(again, Err(Refusal::NotNow { .. })), "{again:?}");
+}
+
+/// A challenge says whom it asks, not for what: a hoster that keeps one chunk of ten and fetches what it is asked for cannot know it before
+/// the attester shows its draw, which nobody else can make, and which it cannot exchange after the hoster answered.
+#[test]
+fn nobody_knows_the_chunk_before_the_attester_asks() {
+    let mut world = world();
+    let (_, challenge) = challenged(&mut world);
+    let item: StorageChallenge = world.item(challenge);
+    assert!(item.checks.values().all(Option::is_none), "{item:?}");
+    let attester = world.actor(item.attester);
+    let said = |seed: Digest| statement::storage_draw(world.machine.network(), challenge, &seed);
+    let sign = |actor: usize, seed| Bytes(world.actors[actor].key.sign(said(seed).as_bytes()));
+    let hoster = world.actor(item.hoster);
+    let wrong = [sign(hoster, item.seed), sign(attester, World::digest(1)), Bytes([7; 64])];
+    let answer = world.answered(challenge, world.proofs(challenge));
+    for draw in wrong {
+        assert!(world.state().drawn_chunks(challenge, &draw).is_err());
+        let report = StorageReport { challenge, draw, found: answer.clone() };
+        let refused = world.say(attester, Transaction::SubmitStorageChallenge(report)).0;
+        assert!(matches!(refused, Err(Refusal::Invalid { .. })), "{refused:?}");
+    }
+    world.report_storage(challenge, answer).0.unwrap();
+    assert_eq!(world.item::<StorageChallenge>(challenge).status, ChallengeStatus::Settled);
+    // Over many challenges every chunk is asked for.
+    let mut asked = std::collections::BTreeSet::new();
+    for _ in 0..160 {
+        for event in world.live(1).iter().filter(|event| event.name == "storageChallengeConfirmed") {
+            asked.extend(world.item::<StorageChallenge>(event.ids[0]).checks.into_values().flatten());
+        }
+    }
+    assert_eq!(asked.len(), 10, "{asked:?}");
 }
 
 /// S7: never more than one live challenge of a subject.

@@ -1,17 +1,25 @@
 //! Storage challenges: one attester asks one hoster for one chunk of each of its contracts.
+//!
+//! Everybody knows from the block before that a challenge begins, of whom and by whom, and it runs for some blocks. Were the chunks drawn
+//! from the beacon too, a hoster could fetch these few from others in that time and keep nothing. So its attester draws them, with a
+//! signature that it shows when it asks: its hash says which.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use peermark_core::sealed::Bytes;
+
 use super::super::State;
 use super::super::agenda::Action;
+use super::super::hashing::hash_of;
 use super::cycle::Begun;
 use super::{Accused, Subject};
-use crate::Id;
-use crate::item::Contract;
 use crate::item::hosting::{ChallengeStatus, ContractStatus, StorageChallenge};
 use crate::item::user::{Job, Role};
+use crate::item::{Contract, User};
 use crate::outcome::Refusal;
 use crate::select::{Draws, Search, Terms};
+use crate::statement::storage_draw;
+use crate::{Id, Signature};
 
 impl State {
     pub(super) fn begin_storage_challenge(&mut self, hoster: Id) -> Result<Begun, Refusal> {
@@ -37,9 +45,16 @@ impl State {
         if !self.hold_for(&plans?, self.storage.len(), self.policy().pay.storage)? {
             return Ok(Begun::Unpaid);
         }
+        let seed = self.draw("chunks", &(hoster, attester));
         let deadline = self.task_deadline();
-        let challenge =
-            self.create(StorageChallenge { hoster, attester, checks, deadline, status: ChallengeStatus::Assigned });
+        let challenge = self.create(StorageChallenge {
+            hoster,
+            attester,
+            checks,
+            seed,
+            deadline,
+            status: ChallengeStatus::Assigned,
+        });
         self.book(attester, Role::Attester, challenge, Job::StorageChallenge, 0)?;
         self.active_storage.put(challenge, ());
         self.schedule(self.policy().task_blocks.saturating_add(1), Action::StorageChallengeTimeout { challenge });
@@ -56,13 +71,13 @@ impl State {
         }
     }
 
-    /// What to ask for: of a hoster that somebody accused the same chunks again, so that refusing a hard one helps nobody; otherwise one
-    /// chunk of each contract, any of them as likely as the others.
-    fn checks_of(&self, hoster: Id) -> Result<BTreeMap<Id, u64>, Refusal> {
+    /// What to ask for: of a hoster that somebody accused the same chunks again, so that refusing a hard one helps nobody; otherwise any
+    /// chunk of each contract.
+    fn checks_of(&self, hoster: Id) -> Result<BTreeMap<Id, Option<u64>>, Refusal> {
         if let Some(Accused { checks, .. }) = self.accused.get(&hoster) {
             let again = self.still_due(hoster, checks);
             if !again.is_empty() {
-                return Ok(again);
+                return Ok(again.into_iter().map(|(contract, chunk)| (contract, Some(chunk))).collect());
             }
         }
         let mut contracts: Vec<Id> = Vec::new();
@@ -71,24 +86,39 @@ impl State {
                 contracts.push(contract);
             }
         }
-        let mut draws = Draws::new(self.draw("chunks", &hoster));
+        let mut draws = Draws::new(self.draw("contracts", &hoster));
         let most = self.policy().challenge_contracts as usize;
         while contracts.len() > most {
             let at = draws.below(contracts.len() as u64) as usize;
             contracts.swap_remove(at);
         }
-        contracts.sort_unstable();
+        Ok(contracts.into_iter().map(|contract| (contract, None)).collect())
+    }
+
+    /// The chunks that a storage challenge asks for, by contract, once its attester drew them: any chunk of a contract is as likely as the
+    /// others. For attesters, for hosters that are asked, and for whoever wants to check a report.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] where the attester did not sign this draw.
+    pub fn drawn_chunks(&self, challenge: Id, draw: &Signature) -> Result<BTreeMap<Id, u64>, Refusal> {
+        let item = self.item::<StorageChallenge>(challenge)?;
+        let said = storage_draw(&self.network(), challenge, &item.seed);
+        if !said.is_signed(&Bytes(self.item::<User>(item.attester)?.address.0), draw) {
+            return Err(Refusal::invalid("draw", "the attester did not sign it for this challenge"));
+        }
         let mut checks = BTreeMap::new();
-        for contract in contracts {
-            let ranges = &self.item::<Contract>(contract)?.ranges;
-            checks.extend(chunk_at(ranges, draws.below(chunks_in(ranges))).map(|chunk| (contract, chunk)));
+        for (contract, chunk) in &item.checks {
+            let ranges = &self.item::<Contract>(*contract)?.ranges;
+            let mut draws = Draws::new(hash_of("chunk", &(draw, contract)));
+            let drawn = || chunk_at(ranges, draws.below(chunks_in(ranges)));
+            checks.extend(chunk.or_else(drawn).map(|chunk| (*contract, chunk)));
         }
         Ok(checks)
     }
 
     /// The checks of contracts that a hoster still has and that are active: outside their windows there is no blame, and none of who is
     /// paused.
-    pub(super) fn still_due(&self, hoster: Id, checks: &BTreeMap<Id, u64>) -> BTreeMap<Id, u64> {
+    pub(super) fn still_due<T: Copy>(&self, hoster: Id, checks: &BTreeMap<Id, T>) -> BTreeMap<Id, T> {
         if self.is_paused(hoster) {
             return BTreeMap::new();
         }

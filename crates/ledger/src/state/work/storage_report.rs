@@ -9,6 +9,7 @@ use peermark_core::sealed::PublicKey;
 
 use super::super::State;
 use super::Accused;
+use crate::Id;
 use crate::feed_tree::ProofError;
 use crate::item::hosting::{Amendment, ChallengeStatus, StorageChallenge};
 use crate::item::user::Role;
@@ -17,7 +18,6 @@ use crate::outcome::Refusal;
 use crate::statement;
 use crate::transaction::StorageReport;
 use crate::transaction::hosting::{Check, Found};
-use crate::{Id, Signature};
 
 /// What one check shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,11 @@ impl State {
         if challenge.status != ChallengeStatus::Assigned {
             return Err(Refusal::not_now("the challenge is over"));
         }
-        let due = self.still_due(challenge.hoster, &challenge.checks);
+        let chunks = self.drawn_chunks(id, &report.draw)?;
+        let due = self.still_due(challenge.hoster, &chunks);
+        self.change::<StorageChallenge>(id, |challenge| {
+            challenge.checks = chunks.iter().map(|(contract, chunk)| (*contract, Some(*chunk))).collect();
+        })?;
         if due.is_empty() {
             self.unbook(user, Role::Attester, id)?;
             self.end_storage_challenge(id, challenge.hoster, ChallengeStatus::Cancelled)?;
@@ -54,7 +58,18 @@ impl State {
         }
         match &report.found {
             Found::NoContact {} | Found::Unsigned {} => self.accuse(id, &challenge, due)?,
-            Found::Answered { checks, contact } => self.answered(id, &challenge, signer, checks, contact, &due)?,
+            Found::Answered { checks, contact } => {
+                let said = statement::storage_contact(&self.network(), id, signer, &report.draw, checks);
+                let signed = self.signed_by(challenge.hoster, &said, contact)?;
+                let asked = chunks.into_iter().zip(checks);
+                match signed && checks.len() == challenge.checks.len() {
+                    true => self.answered(id, &challenge, asked, &due)?,
+                    false => {
+                        self.attester_fails(user, id)?;
+                        self.end_storage_challenge(id, challenge.hoster, ChallengeStatus::AttesterFault)?;
+                    }
+                }
+            }
         }
         Ok(Vec::new())
     }
@@ -86,30 +101,23 @@ impl State {
         self.leave_hostings(hoster)
     }
 
-    fn answered(
+    fn answered<'c>(
         &mut self,
         id: Id,
         challenge: &StorageChallenge,
-        signer: PublicKey,
-        checks: &[Check],
-        contact: &Signature,
+        asked: impl Iterator<Item = ((Id, u64), &'c Check)>,
         due: &BTreeMap<Id, u64>,
     ) -> Result<(), Refusal> {
         let (hoster, attester) = (challenge.hoster, challenge.attester);
-        let said = statement::storage_contact(&self.network(), id, signer, checks);
-        if checks.len() != challenge.checks.len() || !self.signed_by(hoster, &said, contact)? {
-            self.attester_fails(attester, id)?;
-            return self.end_storage_challenge(id, hoster, ChallengeStatus::AttesterFault);
-        }
         let (mut proved, mut failed) = (Vec::new(), Vec::new());
-        for ((contract, chunk), check) in challenge.checks.iter().zip(checks) {
-            if !due.contains_key(contract) {
+        for ((contract, chunk), check) in asked {
+            if !due.contains_key(&contract) {
                 continue;
             }
-            match self.check(*contract, hoster, *chunk, check)? {
-                Shown::Proved => proved.push(*contract),
-                Shown::Failed => failed.push(*contract),
-                Shown::RootDoubted { length } => self.root_doubted(*contract, *chunk, length)?,
+            match self.check(contract, hoster, chunk, check)? {
+                Shown::Proved => proved.push(contract),
+                Shown::Failed => failed.push(contract),
+                Shown::RootDoubted { length } => self.root_doubted(contract, chunk, length)?,
             }
         }
         self.note_proofs(hoster, attester, &proved, &failed)?;
