@@ -37,7 +37,7 @@ use standing::{Quality, QualityKey};
 use storage::Storage;
 use table::Table;
 use work::judging::{CaseKey, ProofKey, Topic};
-use work::{Accused, Cycle, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing, Subject};
+use work::{Accused, Cycle, EpochSpan, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing, Subject};
 
 /// The end of one signer's chain of entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +170,8 @@ pub struct State {
     pub(crate) root_doubts: Table<Id, RootDoubt>,
     /// The entry that each signer showed last and that proves nothing alone.
     pub(crate) witnessed: Table<PublicKey, Witnessed>,
+    /// Epochs: the one that is running, and the last ones before.
+    pub(crate) epochs: Table<u64, EpochSpan>,
     /// Money that plans put aside for works under way: the sum of their held accounts.
     pub(crate) held: Table<Id, Amount>,
     /// What happened in the block that is being executed, and how much of it is kept.
@@ -189,7 +191,7 @@ macro_rules! each_table {
             staffing pilots hostings cycles accused waiting paid spent observations self_reports baselines coordinates
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
-            grant_votes queue_turn plan_ends root_doubts witnessed held)
+            grant_votes queue_turn plan_ends root_doubts witnessed held epochs)
     };
     (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
@@ -260,6 +262,7 @@ impl State {
             root_doubts: Table::default(),
             witnessed: Table::default(),
             held: Table::default(),
+            epochs: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };
@@ -268,6 +271,7 @@ impl State {
         for (to, amount) in state.genesis.grants.clone() {
             state.mint(to, amount);
         }
+        state.begin_epoch(0);
         state.schedule(state.policy().epoch_blocks, Action::Epoch {});
         state.keep();
         state

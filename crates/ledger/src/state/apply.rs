@@ -70,6 +70,8 @@ impl State {
         let rest = Height::from(MOST_TRIES - 1);
         match *action {
             Action::Epoch {} => {
+                // It could not be evaluated: the next one begins all the same, and its numbers are its own.
+                self.begin_epoch(self.epoch().saturating_add(1));
                 let blocks = self.policy().epoch_blocks;
                 self.schedule(blocks.saturating_sub(rest), Action::Epoch {});
             }

@@ -35,6 +35,7 @@ use peermark_judge::histogram::SparseHistogram;
 use peermark_judge::outcome::OutcomeCounts;
 use serde::{Deserialize, Serialize};
 
+pub use epoch::EpochSpan;
 pub use judging::Judged;
 
 use super::State;
@@ -247,10 +248,5 @@ impl State {
             Action::AlertTask { record } => self.alert_task(record),
             Action::PlanEnd { .. } | Action::Window { .. } | Action::PauseEnds { .. } | Action::Again { .. } => Ok(()),
         }
-    }
-
-    /// The epoch of a height.
-    pub fn epoch(&self) -> u64 {
-        self.height.checked_div(self.policy().epoch_blocks).unwrap_or(0)
     }
 }

@@ -1,7 +1,7 @@
 //! What users say about themselves. It may lower a score, never raise it; what can be checked is checked.
 
 use super::super::State;
-use super::Subject;
+use super::{EpochSpan, Subject};
 use crate::item::hosting::RawReason;
 use crate::item::record::{Body, Record, SelfReportShort};
 use crate::item::{Contract, User};
@@ -84,8 +84,8 @@ impl State {
 
     /// Blocks in which it says that it was up, within the epoch.
     fn up_blocks(&self, report: &SelfReport) -> Result<u64, Refusal> {
-        let length = self.policy().epoch_blocks;
-        let first = report.epoch.saturating_mul(length);
+        let span = self.epoch_span(report.epoch);
+        let EpochSpan { first, blocks } = span.ok_or_else(|| Refusal::unknown("epoch", report.epoch))?;
         let mut last = first;
         let mut up = 0_u64;
         if report.availability.len() > MOST_PARTS {
@@ -93,7 +93,7 @@ impl State {
             return Err(Refusal::TooMany { what: "intervals".into(), found, limit: MOST_PARTS as u64 });
         }
         for (from, to) in &report.availability {
-            if *from < last || to < from || *to > first.saturating_add(length) {
+            if *from < last || to < from || *to > first.saturating_add(blocks) {
                 return Err(Refusal::invalid("availability", "not in order, or outside the epoch"));
             }
             (up, last) = (up.saturating_add(to - from), *to);

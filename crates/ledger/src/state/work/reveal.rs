@@ -151,11 +151,6 @@ impl State {
         }
         Ok(())
     }
-
-    /// The epoch of a height.
-    pub(super) fn epoch_of(&self, height: crate::Height) -> u64 {
-        height.checked_div(self.policy().epoch_blocks).unwrap_or(0)
-    }
 }
 
 /// Requests that were answered.
