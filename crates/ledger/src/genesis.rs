@@ -96,6 +96,8 @@ pub struct Policy {
     pub min_window_blocks: u64,
     /// Most blocks that a plan may begin or end ahead.
     pub max_horizon_blocks: u64,
+    /// Blocks for which what an admin asked for stays asked for, where others have to ask for the same.
+    pub vote_blocks: u64,
     /// Whether providers whose network is unknown count as of one network, so that a task takes one of them at most.
     pub networks_known: bool,
     /// Largest share that a plan may ask for: more is never proven with the probes that there are.
@@ -169,6 +171,7 @@ impl Default for Policy {
             sponsor_contracts: 16_384,
             min_window_blocks: 5,
             max_horizon_blocks: 1 << 26,
+            vote_blocks: 14_400,
             networks_known: false,
             max_guarantee: 999_900,
             judge: Box::default(),
@@ -246,7 +249,7 @@ impl Policy {
     /// # Errors
     /// Why they do not.
     pub fn validate(&self) -> Result<(), String> {
-        let ranges: [(&str, u64, u64, u64); 34] = [
+        let ranges: [(&str, u64, u64, u64); 35] = [
             ("block_seconds", self.block_seconds.into(), 1, 3600),
             ("epoch_blocks", self.epoch_blocks, 1, MOST_BLOCKS),
             ("work_bits", self.work_bits.into(), 0, 64),
@@ -279,6 +282,7 @@ impl Policy {
             ("sponsor_contracts", self.sponsor_contracts.into(), 1, 1 << 20),
             ("min_window_blocks", self.min_window_blocks, 1, MOST_BLOCKS),
             ("max_horizon_blocks", self.max_horizon_blocks, 1, 1 << 40),
+            ("vote_blocks", self.vote_blocks, 1, MOST_BLOCKS),
             ("max_guarantee", self.max_guarantee.into(), 1, 1_000_000),
             ("version", self.version.into(), 1, u32::MAX.into()),
         ];

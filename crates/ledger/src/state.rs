@@ -109,8 +109,8 @@ pub struct State {
     /// Live challenges (S7).
     pub(crate) active_storage: Table<Id, ()>,
     pub(crate) active_performance: Table<Id, ()>,
-    /// Admins that asked for new rules, by the hash of what they asked for.
-    pub(crate) policy_votes: Table<(Digest, PublicKey), ()>,
+    /// Admins that asked for new rules, by the hash of what they asked for, and when.
+    pub(crate) policy_votes: Table<(Digest, PublicKey), Height>,
     /// Rules that are only computed and shown, from this height on each.
     pub(crate) observed_policies: Table<Height, Policy>,
     /// How well hosters serve regions: written by the evaluation.
@@ -160,8 +160,8 @@ pub struct State {
     pub(crate) doubts: Table<Id, BTreeSet<Id>>,
     /// Roots under which a hoster proved a chunk, by (feed, length): they count for good.
     pub(crate) proven_roots: Table<(Id, u64), Digest>,
-    /// Admins that asked for new money, by the hash of what they asked for.
-    pub(crate) grant_votes: Table<(Digest, PublicKey), ()>,
+    /// Admins that asked for new money, by the hash of what they asked for, and when.
+    pub(crate) grant_votes: Table<(Digest, PublicKey), Height>,
     /// The task of the queue that was tried last by turns; none where the next turn begins anew.
     pub(crate) queue_turn: Table<(), TaskKey>,
     /// When plans end by time: the action's key, so that another end replaces it.

@@ -9,9 +9,10 @@ use crate::machine::DOMAIN;
 use crate::outcome::Refusal;
 use crate::state::accounts::Account;
 use crate::state::hashing::hash_of;
+use crate::state::table::Table;
 use crate::state::{ChainEnd, State, Witnessed};
 use crate::transaction::{Evidence, Grant, PolicyChange, Transfer, Witness};
-use crate::{Digest, Id};
+use crate::{Digest, Height, Id};
 
 impl State {
     fn admin(&self, signer: PublicKey) -> Result<(), Refusal> {
@@ -26,10 +27,8 @@ impl State {
             return Err(Refusal::invalid("amount", "nothing, or more than an account holds"));
         }
         let asked = hash_of("grant", grant);
-        if self.grant_votes.put((asked, signer), ()).is_some() {
-            return Err(Refusal::Exists { what: "this admin's vote".into() });
-        }
-        let votes: Vec<_> = self.grant_votes.range((asked, LEAST)..=(asked, MOST)).map(|(key, ())| *key).collect();
+        let lasts = self.policy().vote_blocks;
+        let votes = vote(&mut self.grant_votes, (asked, signer), self.height, lasts)?;
         if votes.len() < self.genesis.admin_threshold as usize {
             self.emit_with("grantVoted", &[], format!("{} to {}", grant.amount, grant.to));
             return Ok(vec![]);
@@ -67,17 +66,15 @@ impl State {
         }
         change.policy.validate().map_err(|why| Refusal::invalid("policy", why))?;
         let asked = hash_of("policy", change);
-        if self.policy_votes.put((asked, signer), ()).is_some() {
-            return Err(Refusal::Exists { what: "this admin's vote".into() });
-        }
-        let votes = self.policy_votes.range((asked, LEAST)..=(asked, MOST)).count();
+        let lasts = self.policy().vote_blocks;
+        let votes = vote(&mut self.policy_votes, (asked, signer), self.height, lasts)?.len();
         self.emit_with("policyVoted", &[], format!("version {next}: {votes} of {}", self.genesis.admin_threshold));
         if votes < self.genesis.admin_threshold as usize {
             return Ok(vec![]);
         }
         // What else was asked for is for a version that is taken now.
         let done = |key: &Digest| !change.observe_only || *key == asked;
-        let over: Vec<_> = self.policy_votes.iter().map(|(key, ())| *key).filter(|(key, _)| done(key)).collect();
+        let over: Vec<_> = self.policy_votes.iter().map(|(key, _)| *key).filter(|(key, _)| done(key)).collect();
         for key in over {
             self.policy_votes.take(&key);
         }
@@ -180,6 +177,33 @@ impl State {
         let record = Record { subject: user, observer, at: self.height, entry: Some(entry), body };
         Ok(vec![self.create(record)])
     }
+}
+
+/// Most things that one admin may have asked for and that nobody else did.
+const MOST_VOTES: usize = 16;
+
+/// An admin asks for something. Gives everybody that asks for the same; what was asked for too long ago counts no more.
+fn vote(
+    votes: &mut Table<(Digest, PublicKey), Height>,
+    (asked, signer): (Digest, PublicKey),
+    now: Height,
+    lasts: u64,
+) -> Result<Vec<(Digest, PublicKey)>, Refusal> {
+    let over = |at: Height| at.saturating_add(lasts) <= now;
+    let old: Vec<_> = votes.iter().filter(|(_, at)| over(**at)).map(|(key, _)| *key).collect();
+    for key in old {
+        votes.take(&key);
+    }
+    if votes.contains(&(asked, signer)) {
+        return Err(Refusal::Exists { what: "this admin's vote".into() });
+    }
+    let own = votes.iter().filter(|((_, admin), _)| *admin == signer).count();
+    if own >= MOST_VOTES {
+        let (found, limit) = (own as u64 + 1, MOST_VOTES as u64);
+        return Err(Refusal::TooMany { what: "votes of this admin that wait for others".into(), found, limit });
+    }
+    votes.put((asked, signer), now);
+    Ok(votes.range((asked, LEAST)..=(asked, MOST)).map(|(key, _)| *key).collect())
 }
 
 const LEAST: PublicKey = PublicKey([0; 32]);

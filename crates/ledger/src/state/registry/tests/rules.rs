@@ -202,6 +202,36 @@ fn an_epoch_may_get_another_length() {
     }
 }
 
+/// What one admin asked for and nobody else is no longer asked for after a while, and one admin alone fills no table.
+#[test]
+fn votes_end_and_are_bounded() {
+    let mut town = two_admins_with(Policy { vote_blocks: 10, ..Policy::default() });
+    let grant = |amount| Transaction::Grant(Grant { to: address(5), amount });
+    town.say(0, grant(7)).unwrap();
+    let asked = town.height();
+    town.go_to(asked + 9);
+    town.say(1, grant(7)).unwrap();
+    assert!(town.happened("grantVoted"), "the first vote was over");
+    assert_eq!(town.state().balance(&Account::Money(address(5))), MONEY);
+    town.say(0, grant(7)).unwrap();
+    assert_eq!(town.state().balance(&Account::Money(address(5))), MONEY + 7);
+    let policy = |pay_blocks| {
+        let policy = Policy { version: 2, vote_blocks: 10, pay_blocks, ..Policy::default() };
+        Transaction::Policy(PolicyChange { policy, from: 900, observe_only: false })
+    };
+    for what in [&grant as &dyn Fn(u64) -> Transaction, &policy] {
+        // All in one block.
+        let said: Vec<_> = (1..=17).map(|number| town.seal(0, &what(number))).collect();
+        let results = town.block(said);
+        assert!(results[..16].iter().all(Result::is_ok), "{results:?}");
+        assert!(matches!(results[16], Err(Refusal::TooMany { .. })));
+    }
+    assert_eq!((town.state().grant_votes.len(), town.state().policy_votes.len()), (16, 16));
+    town.go_to(town.height() + 10);
+    town.say(0, grant(99)).unwrap();
+    assert_eq!(town.state().grant_votes.len(), 1);
+}
+
 /// One admin of two makes no money.
 #[test]
 fn money_needs_more_than_one_admin() {
