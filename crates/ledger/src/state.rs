@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::genesis::{Genesis, Policy};
 use crate::item::judged::JobKey;
-use crate::item::user::Role;
+use crate::item::user::{Job, Role};
 use crate::item::{Item, Kind, expected};
 use crate::outcome::{Event, Refusal};
 use crate::select::CellKey;
@@ -170,6 +170,8 @@ pub struct State {
     pub(crate) root_doubts: Table<Id, RootDoubt>,
     /// The entry that each signer showed last and that proves nothing alone.
     pub(crate) witnessed: Table<PublicKey, Witnessed>,
+    /// Tasks that users hold, by (user, role, task).
+    pub(crate) jobs: Table<(Id, Role, Id), Job>,
     /// Epochs: the one that is running, and the last ones before.
     pub(crate) epochs: Table<u64, EpochSpan>,
     /// Money that plans put aside for works under way: the sum of their held accounts.
@@ -191,7 +193,7 @@ macro_rules! each_table {
             staffing pilots hostings cycles accused waiting paid spent observations self_reports baselines coordinates
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
-            grant_votes queue_turn plan_ends root_doubts witnessed held epochs)
+            grant_votes queue_turn plan_ends root_doubts witnessed held epochs jobs)
     };
     (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
@@ -263,6 +265,7 @@ impl State {
             witnessed: Table::default(),
             held: Table::default(),
             epochs: Table::default(),
+            jobs: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };

@@ -34,8 +34,6 @@ pub struct User {
     pub form: Option<Form>,
     /// What it does.
     pub roles: BTreeSet<Role>,
-    /// Tasks it holds, by role.
-    pub jobs: BTreeMap<Role, BTreeMap<Id, Job>>,
     /// Until when it is left out; `None` where it is not paused.
     pub paused: Option<Pause>,
     /// Grades that it earned less those that it lost.

@@ -1,11 +1,13 @@
 //! Entries under the names of the database.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::MOST_ROWS;
 use crate::feed_tree;
 use crate::item::component::Speed;
-use crate::item::user::Role;
+use crate::item::user::{Job, Role};
 use crate::item::{Amendment, Contract, Feed, Performance, PerformanceChallenge, Plan, StorageChallenge, User};
 use crate::state::State;
 use crate::state::accounts::Account;
@@ -33,7 +35,10 @@ impl State {
             ROLES.iter().map(|(role, name)| ((*name).to_owned(), json!(slots(*role)))).collect();
         let jobs: Map<String, Value> = ROLES
             .iter()
-            .map(|(role, name)| ((*name).to_owned(), json!(user.jobs.get(role).cloned().unwrap_or_default())))
+            .map(|(role, name)| {
+                let jobs = self.jobs_of(id).filter(|(held, _, _)| held == role);
+                ((*name).to_owned(), json!(jobs.map(|(_, task, job)| (task, job)).collect::<BTreeMap<Id, Job>>()))
+            })
             .collect();
         let form = user.form.as_ref().map(|form| {
             with(

@@ -5,7 +5,7 @@ use peermark_ledger::Id;
 use peermark_ledger::genesis::Policy;
 use peermark_ledger::item::hosting::{Amendment, ChallengeStatus, PerformanceChallenge, RawReason, StorageChallenge};
 use peermark_ledger::item::plan::{PlanStatus, Until};
-use peermark_ledger::item::{Contract, Plan, User};
+use peermark_ledger::item::{Contract, Plan};
 use peermark_ledger::outcome::{Event, Refusal};
 use peermark_ledger::statement;
 use peermark_ledger::transaction::hosting::{Found, Place};
@@ -37,14 +37,13 @@ fn measured() -> World {
 /// Deletes an account as soon as it holds no task, within some blocks.
 fn delete(world: &mut World, actor: usize) {
     for _ in 0..15 {
-        let user: User = world.item(world.actors[actor].id);
-        if user.jobs.is_empty() {
+        if world.state().jobs_of(world.actors[actor].id).next().is_none() {
             world.say(actor, Transaction::DeleteAccount {}).0.unwrap();
             return;
         }
         world.live(1);
     }
-    panic!("it still holds tasks: {:?}", world.item::<User>(world.actors[actor].id).jobs);
+    panic!("it still holds tasks: {:?}", world.state().jobs_of(world.actors[actor].id).collect::<Vec<_>>());
 }
 
 fn refused(events: &[Event]) -> Vec<&Event> {
@@ -73,7 +72,7 @@ fn a_user_deletes_its_account_while_it_is_measured() {
     let events = wait(&mut world, challenge, ChallengeStatus::Settled);
     assert!(refused(&events).is_empty(), "{events:?}");
     for attester in item.attester_ids {
-        assert!(!world.item::<User>(attester).jobs.values().any(|jobs| jobs.contains_key(&challenge)));
+        assert!(!world.state().jobs_of(attester).any(|(_, task, _)| task == challenge));
     }
     assert_eq!(world.state().capacity_leaks(), Vec::<String>::new());
 }

@@ -228,9 +228,7 @@ fn check(world: &mut World) {
         }
         let offered = world.item::<Resources>(form.resources).storage_bytes;
         assert_eq!(bytes.get(&actor.id).copied().unwrap_or(0), offered, "bytes of {}", actor.id);
-        for (role, task, job) in
-            user.jobs.iter().flat_map(|(role, jobs)| jobs.iter().map(move |(task, job)| (*role, *task, *job)))
-        {
+        for (role, task, job) in state.jobs_of(actor.id) {
             assert!(is_live(world, actor.id, task, job), "{role:?} {job:?} {task} of {} is over", actor.id);
         }
     }

@@ -3,8 +3,8 @@
 use peermark_core::sealed::{Bytes, SigningKey};
 use peermark_ledger::Id;
 use peermark_ledger::genesis::Policy;
+use peermark_ledger::item::Contract;
 use peermark_ledger::item::hosting::{Amendment, AmendmentKind, AmendmentStatus, ContractStatus, HeldCopy};
-use peermark_ledger::item::{Contract, User};
 use peermark_ledger::outcome::{Event, Refusal};
 use peermark_ledger::statement;
 use peermark_ledger::transaction::hosting::{Answer, Place};
@@ -56,7 +56,9 @@ fn a_contract_is_set_up_by_seven_people() {
     let pay = world.state().policy().pay;
     for encoder in &item.providers.encoders {
         assert_eq!((world.money(*encoder), world.reputation(*encoder)), (pay.encoder, 1));
-        assert!(world.item::<User>(*encoder).jobs.is_empty());
+        assert_eq!(world.state().jobs_of(*encoder).next(), None);
+        // What it was asked to do made no copy of it: it registered, offered, and was graded.
+        assert_eq!(world.state().storage().versions(*encoder).len(), 3);
     }
     assert_eq!(world.money(item.providers.attesters[0]), pay.setup);
     assert_eq!(world.state().capacity_leaks(), Vec::<String>::new());

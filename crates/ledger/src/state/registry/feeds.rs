@@ -1,18 +1,21 @@
 //! Feeds and their signed versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::feed_tree::MAX_LENGTH;
-use crate::item::Feed;
 use crate::item::feed::Version;
+use crate::item::{Feed, Item};
 use crate::outcome::Refusal;
 use crate::state::State;
 use crate::statement::feed_version;
 use crate::transaction::plan::{FeedDraft, VersionDraft};
-use crate::{Id, Key};
+use crate::{Digest, Id, Key};
 
-/// Most versions of a feed: its item is copied with each.
-const MAX_VERSIONS: usize = 1024;
+/// Most versions of a feed: its item is copied with each. A longer life needs another feed.
+const MAX_VERSIONS: usize = 256;
+
+/// Most roots that a version ever had: each correction is a copy for good.
+const MAX_ROOTS: usize = 16;
 
 impl State {
     /// A new feed, or a version of one that is there: its id.
@@ -61,9 +64,14 @@ impl State {
             return Err(Refusal::TooMany { what: "versions of a feed".into(), found: limit + 1, limit });
         }
         let corrected = known.is_some();
-        if self.had_root(id, draft) {
+        let roots = self.roots_of(id, draft.length);
+        if roots.contains(&draft.root) {
             // A signature never ends, so without this whoever kept one could undo a correction.
             return Err(Refusal::Exists { what: "this root of this version, or one that replaced it,".into() });
+        }
+        if roots.len() >= MAX_ROOTS {
+            let (found, limit) = (roots.len() as u64 + 1, MAX_ROOTS as u64);
+            return Err(Refusal::TooMany { what: "roots of a version of a feed".into(), found, limit });
         }
         let version = self.version(draft);
         self.change::<Feed>(id, |feed| _ = feed.versions.insert(draft.length, version))?;
@@ -76,13 +84,13 @@ impl State {
         Ok(vec![])
     }
 
-    fn had_root(&self, id: Id, draft: &VersionDraft) -> bool {
-        self.storage.versions(id).iter().flatten().any(|item| match item.as_ref() {
-            crate::item::Item::Feed(feed) => {
-                feed.versions.get(&draft.length).is_some_and(|version| version.root == draft.root)
-            }
-            _ => false,
-        })
+    /// All roots that a length of a feed ever had.
+    fn roots_of(&self, id: Id, length: u64) -> BTreeSet<Digest> {
+        let root = |item: &Item| match item {
+            Item::Feed(feed) => feed.versions.get(&length).map(|version| version.root),
+            _ => None,
+        };
+        self.storage.versions(id).iter().flatten().filter_map(|item| root(item)).collect()
     }
 
     /// Sizes that were proven under a root which was wrong may be wrong too.

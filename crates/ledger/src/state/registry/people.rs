@@ -1,6 +1,6 @@
 //! Users: registration, roles, keys, pauses, the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use peermark_core::sealed::PublicKey;
 
@@ -28,7 +28,6 @@ impl State {
             old_key: None,
             form: None,
             roles: BTreeSet::new(),
-            jobs: BTreeMap::new(),
             paused: None,
             reputation: 0,
             since: self.height,
@@ -153,7 +152,7 @@ impl State {
     }
 
     fn drop_role(&mut self, user: Id, role: Role) -> Result<(), Refusal> {
-        let busy = self.item::<User>(user)?.jobs.get(&role).is_some_and(|jobs| !jobs.is_empty());
+        let busy = self.jobs_of(user).any(|(held, _, _)| held == role);
         if busy || self.held_slots(user, role) > 0 {
             return Err(Refusal::not_now("tasks of this role are held"));
         }
@@ -176,7 +175,7 @@ impl State {
         for role in self.item::<User>(user)?.roles.clone() {
             self.drop_role(user, role)?;
         }
-        if self.item::<User>(user)?.jobs.values().any(|jobs| !jobs.is_empty()) {
+        if self.jobs_of(user).next().is_some() {
             return Err(Refusal::not_now("tasks are held"));
         }
         self.storage.delete(user);

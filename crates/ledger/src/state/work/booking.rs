@@ -15,9 +15,8 @@ impl State {
     pub(super) fn book(&mut self, user: Id, role: Role, task: Id, job: Job, bytes: Amount) -> Result<(), Refusal> {
         self.transfer(&Account::FreeSlots(user, role), Account::HeldSlot { user, role, task }, 1)?;
         self.transfer(&Account::FreeBytes(user), Account::HeldBytes { user, task }, bytes)?;
-        self.change::<User>(user, |user| {
-            user.jobs.entry(role).or_default().insert(task, job);
-        })?;
+        self.item::<User>(user)?;
+        self.jobs.put((user, role, task), job);
         self.refresh_idle(user)
     }
 
@@ -38,14 +37,7 @@ impl State {
             let bytes = self.balance(&held);
             self.transfer(&held, Account::FreeBytes(user), bytes)?;
         }
-        self.change::<User>(user, |user| {
-            if let Some(jobs) = user.jobs.get_mut(&role) {
-                jobs.remove(&task);
-                if jobs.is_empty() {
-                    user.jobs.remove(&role);
-                }
-            }
-        })?;
+        self.jobs.take(&(user, role, task));
         self.cut_to_offer(user, role)?;
         self.refresh_idle(user)
     }
@@ -67,11 +59,9 @@ impl State {
         let all = self.balance(&held);
         self.transfer(&held, Account::HeldBytes { user, task: to }, all.min(bytes))?;
         self.transfer(&held, Account::FreeBytes(user), all.saturating_sub(bytes))?;
-        self.change::<User>(user, |user| {
-            let jobs = user.jobs.entry(role).or_default();
-            jobs.remove(&from);
-            jobs.insert(to, job);
-        })?;
+        self.item::<User>(user)?;
+        self.jobs.take(&(user, role, from));
+        self.jobs.put((user, role, to), job);
         self.cut_to_offer(user, role)?;
         self.refresh_idle(user)
     }
@@ -94,6 +84,12 @@ impl State {
         if self.balance(&account) > most {
             self.set_free(account, most);
         }
+    }
+
+    /// Tasks that a user holds: as what, which and why.
+    pub fn jobs_of(&self, user: Id) -> impl Iterator<Item = (Role, Id, Job)> + '_ {
+        let rows = self.jobs.range((user, Role::Encoder, 0)..=(user, Role::Attester, Id::MAX));
+        rows.map(|((_, role, task), job)| (*role, *task, *job))
     }
 
     /// Slots of a role that tasks hold.

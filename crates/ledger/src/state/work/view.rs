@@ -63,18 +63,16 @@ impl State {
                 leaks.push(format!("{account:?} holds {amount} for {job:?}"));
             }
         }
-        for id in 0..self.storage.len() {
-            let Ok(user) = self.item::<User>(id) else { continue };
-            for (role, task) in user.jobs.iter().flat_map(|(role, jobs)| jobs.keys().map(move |task| (*role, *task))) {
-                if self.balance(&Account::HeldSlot { user: id, role, task }) != 1 {
-                    leaks.push(format!("user {id} has task {task} as {role:?} without a slot"));
-                }
+        for ((user, role, task), _) in self.jobs.iter() {
+            let slot = Account::HeldSlot { user: *user, role: *role, task: *task };
+            if self.balance(&slot) != 1 || self.item::<User>(*user).is_err() {
+                leaks.push(format!("user {user} has task {task} as {role:?} without a slot"));
             }
         }
         leaks
     }
 
     fn job_of(&self, user: Id, role: Role, task: Id) -> Option<Job> {
-        self.item::<User>(user).ok()?.jobs.get(&role)?.get(&task).copied()
+        self.jobs.get(&(user, role, task)).copied()
     }
 }

@@ -64,6 +64,31 @@ fn s31_a_corrected_root_stays_corrected() {
     assert_eq!(town.state().storage().versions(id).len(), 2);
 }
 
+/// Every version is a copy of the feed for good: there is a bounded number of them, and of corrections of each.
+#[test]
+fn versions_and_corrections_of_a_feed_are_bounded() {
+    let mut town = Town::new(Policy::default());
+    town.register(1);
+    let right = feed(&town, 50, 10);
+    let id = publish(&mut town, right.clone()).unwrap()[0];
+    let root = |number: u64| crate::state::hash_for_tests(number);
+    let say = |town: &mut Town, drafts: Vec<VersionDraft>| -> Vec<Result<Vec<u64>, Refusal>> {
+        let signed =
+            |draft| Transaction::UpdateFeed(FeedUpdate { feed: id, version: signed_feed(town, 50, draft).version });
+        let updates: Vec<Transaction> = drafts.into_iter().map(signed).collect();
+        let entries = updates.iter().map(|update| town.seal(1, update)).collect();
+        town.block(entries)
+    };
+    let corrections = (1..=16).map(|number| VersionDraft { root: root(number), ..right.version.clone() });
+    let results = say(&mut town, corrections.collect());
+    assert!(results[..15].iter().all(Result::is_ok), "{results:?}");
+    assert!(matches!(results[15], Err(Refusal::TooMany { limit: 16, .. })));
+    let longer = (11..=266).map(|length| VersionDraft { length, ..right.version.clone() });
+    let results = say(&mut town, longer.collect());
+    assert!(results[..255].iter().all(Result::is_ok), "{results:?}");
+    assert!(matches!(results[255], Err(Refusal::TooMany { limit: 256, .. })));
+}
+
 /// S27, S28, S30: proofs fill the sizes, two versions give a range.
 #[test]
 fn s27_sizes_come_from_versions_and_proofs() {

@@ -225,10 +225,7 @@ fn s66_a_deleted_account_leaves_a_tombstone() {
     let plan = *created.iter().find(|id| town.state().is(**id, "plan")).unwrap();
     town.say(1, Transaction::UnpublishPlan(crate::transaction::PlanAt { plan })).unwrap();
     let mut held = town.state().clone();
-    held.change::<User>(user, |user| {
-        user.jobs.entry(Role::Encoder).or_default().insert(9, Job::HostingSetup);
-    })
-    .unwrap();
+    held.jobs.put((user, Role::Encoder, 9), Job::HostingSetup);
     assert!(matches!(held.delete_account(user), Err(Refusal::NotNow { .. })));
     let last = town.state().storage().len();
     town.say(1, Transaction::DeleteAccount {}).unwrap();

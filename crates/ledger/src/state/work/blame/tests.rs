@@ -30,7 +30,6 @@ fn state() -> (State, Id) {
         old_key: None,
         form: None,
         roles: BTreeSet::new(),
-        jobs: Default::default(),
         paused: None,
         reputation: 100,
         since: 0,
