@@ -37,7 +37,9 @@ use standing::{Quality, QualityKey};
 use storage::Storage;
 use table::Table;
 use work::judging::{CaseKey, ProofKey, Topic};
-use work::{Accused, Cycle, EpochSpan, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing, Subject};
+use work::{
+    Accused, Cycle, EpochSpan, Market, MarketKey, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing, Subject,
+};
 
 /// The end of one signer's chain of entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +71,6 @@ pub enum Counter {
     Action,
     /// The epoch that was evaluated last.
     Epoch,
-    /// Price of a block and contract on the market: no count, but a number that the evaluation sets.
-    MarketPrice,
 }
 
 /// The state after a block. Fields are read by everybody and changed by the crate alone.
@@ -176,6 +176,8 @@ pub struct State {
     pub(crate) epochs: Table<u64, EpochSpan>,
     /// Money that plans put aside for works under way: the sum of their held accounts.
     pub(crate) held: Table<Id, Amount>,
+    /// What there is of each role and what is wanted, as of the end of the last epoch.
+    pub(crate) markets: Table<MarketKey, Market>,
     /// What happened in the block that is being executed, and how much of it is kept.
     #[serde(skip)]
     events: Vec<Event>,
@@ -193,7 +195,8 @@ macro_rules! each_table {
             staffing pilots hostings cycles accused waiting paid spent observations self_reports baselines coordinates
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
-            grant_votes queue_turn plan_ends root_doubts witnessed held epochs jobs)
+            grant_votes queue_turn plan_ends root_doubts witnessed held epochs jobs
+             markets)
     };
     (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
@@ -266,6 +269,7 @@ impl State {
             held: Table::default(),
             epochs: Table::default(),
             jobs: Table::default(),
+            markets: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };

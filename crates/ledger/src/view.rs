@@ -117,6 +117,11 @@ impl State {
             ("epoch", []) => Ok(Some(json!(self.epoch()))),
             ("policy", inner) => Ok(walk(json!(self.policy()), inner)),
             ("marketPrice", []) => Ok(Some(json!(self.market_price()))),
+            ("marketPrice", [area]) => {
+                let area = area.parse().map_err(|error| Refusal::invalid("path", format!("{error}")))?;
+                Ok(Some(json!(self.price_in(&[area]))))
+            }
+            ("markets", inner) => Ok(walk(self.markets_document(), inner)),
             ("quality", [user]) => Ok(Some(self.quality_document(number(user)?))),
             _ => Ok(None),
         }

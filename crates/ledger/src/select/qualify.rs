@@ -86,7 +86,7 @@ impl State {
             from: plan.from,
             until: plan.until.time,
             timings: self.timings_of(plan, hosting.program)?,
-            price: Some(plan.price),
+            price: Some(self.contract_price(contract)?),
             bytes: bytes.unwrap_or(self.policy().contract_bytes),
             parties: [plan.sponsor, self.publisher_of(contract)?].into(),
         })
@@ -117,7 +117,7 @@ impl State {
 
     /// What a hoster asks for work in these areas: its own price at home, the higher of both abroad (R84); `None` where it does not
     /// work there.
-    fn asked_price(&self, form: &Form, terms: &Terms) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn asked_price(&self, form: &Form, terms: &Terms) -> Result<Option<u64>, Refusal> {
         if terms.regions.is_empty() || self.match_of(form, &terms.regions)?.is_some() {
             return Ok(Some(form.min_price));
         }

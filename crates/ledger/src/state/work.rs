@@ -13,6 +13,7 @@ mod cycle;
 mod epoch;
 mod held;
 pub(crate) mod judging;
+mod market;
 mod money;
 mod performance;
 mod pilot;
@@ -37,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub use epoch::EpochSpan;
 pub use judging::Judged;
+pub use market::{Market, MarketKey};
 
 use super::State;
 use super::agenda::Action;
@@ -80,6 +82,8 @@ pub struct Holder {
     pub amendment: Id,
     /// It failed, and stays only because nobody else has the data yet.
     pub lost: bool,
+    /// What it was promised of a block's price when it took the place, at least.
+    pub asked: crate::Amount,
 }
 
 /// Who stays for the next attempt.

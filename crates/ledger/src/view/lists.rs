@@ -33,6 +33,19 @@ impl State {
         }
     }
 
+    /// What there is of each role and what is wanted, in each cell and everywhere.
+    pub(super) fn markets_document(&self) -> Value {
+        let mut roles: Map<String, Value> = Map::new();
+        for ((role, cell), market) in self.markets() {
+            let Value::String(role) = json!(role) else { continue };
+            let place = cell.as_ref().map_or("everywhere", |cell| cell.as_str()).to_owned();
+            if let Value::Object(cells) = roles.entry(role).or_insert_with(|| json!({})) {
+                cells.insert(place, json!(market));
+            }
+        }
+        Value::Object(roles)
+    }
+
     /// A task that waits for an attester; all of them do.
     fn job(&self, task: &Task) -> Value {
         let mut job = json!(task);

@@ -19,12 +19,15 @@ use peermark_ledger::statement;
 use peermark_ledger::transaction::hosting::{Answer, Check, EncodedChunk, Found, Made, Place};
 use peermark_ledger::transaction::plan::{Components, FeedDraft, ProgramDraft, VersionDraft};
 use peermark_ledger::transaction::{
-    Possession, PublishPlan, Register, RegisterForWork, SetupAnswer, SetupReport, StorageReport, Transaction,
+    Possession, PublishPlan, Reference, Register, RegisterForWork, SetupAnswer, SetupReport, StorageReport, Transaction,
 };
 use peermark_ledger::{Amount, Digest, Height, Id, Signature};
 
 /// Bytes of every chunk.
 pub(crate) const CHUNK_BYTES: u64 = 64;
+
+/// Where everybody is, if nothing else is said.
+const HOME: &str = "u33";
 
 /// Somebody with keys.
 pub(crate) struct Actor {
@@ -43,6 +46,8 @@ pub(crate) struct Wish {
     pub(crate) price: Amount,
     pub(crate) deposit: Amount,
     pub(crate) performance: Option<Performance>,
+    /// Where.
+    pub(crate) area: &'static str,
 }
 
 impl Default for Wish {
@@ -54,6 +59,7 @@ impl Default for Wish {
             price: 12,
             deposit: 1_000_000,
             performance: None,
+            area: HOME,
         }
     }
 }
@@ -128,8 +134,13 @@ impl World {
 
     /// Offers all roles, with so many tasks of each.
     pub(crate) fn offer(&mut self, actor: usize, capacity: u32) {
+        self.offer_with(actor, capacity, |_| ());
+    }
+
+    /// The same, with a form that is changed.
+    pub(crate) fn offer_with(&mut self, actor: usize, capacity: u32, change: impl FnOnce(&mut Form<Reference>)) {
         let roles = [Role::Encoder, Role::Hoster, Role::Attester];
-        let form = Form {
+        let mut form = Form {
             from: 0,
             until: None,
             timings: vec![],
@@ -144,8 +155,9 @@ impl World {
             prefix: vec![10, actor as u8, 0],
             measuring_share: 0,
         };
+        change(&mut form);
         let components = Components {
-            regions: vec![region()],
+            regions: vec![region(HOME)],
             resources: vec![Resources {
                 storage_bytes: 100 << 20,
                 upload_bits_per_s: 1_000_000_000,
@@ -178,7 +190,7 @@ impl World {
             components: Components {
                 feeds: vec![FeedDraft { key: Bytes(self.feed.public().0), version }],
                 datasets,
-                regions: vec![region()],
+                regions: vec![region(wish.area)],
                 timings: wish.timings,
                 performances: wish.performance.into_iter().collect(),
                 ..Components::default()
@@ -477,6 +489,6 @@ fn beacon(height: Height) -> Digest {
     Bytes([height as u8; 32])
 }
 
-fn region() -> Region {
-    Region { geohashes: vec!["u33".parse().unwrap()] }
+fn region(area: &str) -> Region {
+    Region { geohashes: vec![area.parse().unwrap()] }
 }

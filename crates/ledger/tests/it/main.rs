@@ -20,6 +20,7 @@ mod server;
 mod work_faults;
 mod work_judged;
 mod work_life;
+mod work_market;
 mod work_performance;
 mod work_random;
 mod work_replacement;

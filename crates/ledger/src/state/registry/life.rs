@@ -1,18 +1,18 @@
 //! What happens to plans by themselves: windows, limits, the end.
 
 use super::timing;
+use crate::Id;
 use crate::item::hosting::ContractStatus;
 use crate::item::plan::PlanStatus;
 use crate::item::{Contract, Feed, Plan, Timing, User};
 use crate::outcome::Refusal;
+use crate::state::State;
 use crate::state::accounts::Account;
 use crate::state::agenda::Action;
-use crate::state::{Counter, State};
-use crate::{Amount, Id};
 
 impl State {
     /// Holds a plan, or lets it go on: its contracts rest, or rest no more.
-    pub(super) fn hold_plan(&mut self, id: Id, status: PlanStatus) -> Result<(), Refusal> {
+    pub(crate) fn hold_plan(&mut self, id: Id, status: PlanStatus) -> Result<(), Refusal> {
         self.change::<Plan>(id, |plan| plan.status = status)?;
         let active = status == PlanStatus::Active;
         self.emit(if active { "resume-plan" } else { "pause-plan" }, &[id]);
@@ -85,28 +85,6 @@ impl State {
         for contract in self.item::<Plan>(id)?.contracts.clone() {
             if self.staffing.contains(&contract) {
                 self.want_staff(contract)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Price of a block and contract on the market, as the evaluation set it last.
-    pub fn market_price(&self) -> Amount {
-        self.counters.get(&Counter::MarketPrice).copied().unwrap_or(0)
-    }
-
-    /// Sets the price of the market. Plans that pay less at most are held until it falls again (S43).
-    #[cfg_attr(not(test), expect(dead_code, reason = "the evaluation at the end of an epoch sets it"))]
-    pub(crate) fn set_market_price(&mut self, price: Amount) -> Result<(), Refusal> {
-        self.counters.put(Counter::MarketPrice, price);
-        let live: Vec<Id> = self.live_plans.iter().map(|((_, plan), ())| *plan).collect();
-        for id in live {
-            let plan = self.item::<Plan>(id)?;
-            let dear = plan.until.max_price.is_some_and(|most| price > most);
-            match plan.status {
-                PlanStatus::Active if dear => self.hold_plan(id, PlanStatus::TooDear)?,
-                PlanStatus::TooDear if !dear => self.hold_plan(id, PlanStatus::Active)?,
-                _ => {}
             }
         }
         Ok(())

@@ -62,6 +62,7 @@ impl State {
         self.check_funds(plan)?;
         self.plan_the_end(plan)?;
         self.emit("planPublished", &[plan]);
+        self.follow_market(plan)?;
         Ok((before..self.storage.len()).collect())
     }
 
@@ -231,6 +232,9 @@ impl State {
         let (_, new) = self.publish(user, &update.components)?;
         if let Some(until) = &update.until {
             self.check_until(until, plan.from, plan.price)?;
+            for contract in &plan.contracts {
+                self.settle(*contract)?;
+            }
             self.change::<Plan>(update.plan, |plan| plan.until.clone_from(until))?;
             self.plan_the_end(update.plan)?;
         }
@@ -249,7 +253,9 @@ impl State {
         self.make_contracts(update.plan, kept, &added)?;
         self.fund(update.plan, update.deposit)?;
         self.check_funds(update.plan)?;
+        self.renew_plan_pay(update.plan)?;
         self.emit("planUpdated", &[update.plan]);
+        self.follow_market(update.plan)?;
         Ok((before..self.storage.len()).collect())
     }
 
@@ -292,11 +298,10 @@ impl State {
     }
 
     pub(super) fn resume_plan(&mut self, user: Id, id: Id) -> Result<Vec<Id>, Refusal> {
-        let plan = self.own_live_plan(user, id)?;
-        if plan.status != PlanStatus::Paused {
+        if self.own_live_plan(user, id)?.status != PlanStatus::Paused {
             return Err(Refusal::not_now("the sponsor does not hold the plan"));
         }
-        let dear = plan.until.max_price.is_some_and(|most| self.market_price() > most);
+        let dear = self.is_too_dear(id)?;
         self.hold_plan(id, if dear { PlanStatus::TooDear } else { PlanStatus::Active })?;
         Ok(vec![])
     }

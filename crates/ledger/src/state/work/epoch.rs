@@ -23,9 +23,10 @@ pub struct EpochSpan {
 }
 
 impl State {
-    /// Ends an epoch: says which hosters did not report about themselves, and forgets what is old.
+    /// Ends an epoch: sets the prices of the next one, judges, says which hosters did not report about themselves, and forgets what is old.
     pub(super) fn end_epoch(&mut self) -> Result<(), Refusal> {
         self.schedule(self.policy().epoch_blocks, Action::Epoch {});
+        self.set_prices()?;
         let ended = self.epoch();
         self.begin_epoch(ended.saturating_add(1));
         self.evaluate(ended)?;

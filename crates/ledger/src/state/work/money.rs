@@ -35,12 +35,24 @@ impl State {
         self.renew_pay(contract)
     }
 
+    /// The prices of a plan changed: what is held for its hosters follows, from this block on.
+    pub(crate) fn renew_plan_pay(&mut self, plan: Id) -> Result<(), Refusal> {
+        for contract in self.item::<Plan>(plan)?.contracts.clone() {
+            if self.paid.contains(&contract) {
+                self.settle(contract)?;
+                self.renew_pay(contract)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Holds what the hosters of a contract can earn until the next payment and one block beyond, so that nobody hosts for money that is
     /// not there. Where little is left the next payment comes sooner; a plan that has no two blocks left ends.
     fn renew_pay(&mut self, contract: Id) -> Result<(), Refusal> {
         let plan = self.item::<Contract>(contract)?.plan;
-        let Plan { price, contracts, .. } = self.item::<Plan>(plan)?;
-        let (price, count) = (*price, contracts.len() as u64);
+        let Plan { price, contracts, until, .. } = self.item::<Plan>(plan)?;
+        // Where the market's price is paid, it may be the dearest until then.
+        let (price, count) = (until.max_price.unwrap_or(*price).max(*price), contracts.len() as u64);
         let (held, left) = (self.held_for(contract), self.left_of(plan)?);
         let share = held.saturating_add(left.checked_div(count).unwrap_or(left));
         let most = self.policy().pay_blocks;
@@ -59,16 +71,15 @@ impl State {
 
     /// Pays the hosters of a contract for the blocks since the last payment: each a third of the price, by its tier (R77). What lower
     /// tiers do not earn stays with the plan, and what hosters would that are paused.
-    pub(super) fn settle(&mut self, contract: Id) -> Result<(), Refusal> {
+    pub(crate) fn settle(&mut self, contract: Id) -> Result<(), Refusal> {
         let Some(paid) = self.paid.get(&contract).copied() else { return Ok(()) };
         let blocks = self.height.saturating_sub(paid.until);
         if blocks == 0 {
             return Ok(());
         }
         self.paid.change(&contract, |paid| paid.until = self.height);
-        let item = self.item::<Contract>(contract)?;
-        let (plan, hosters) = (item.plan, item.active_hosters.clone());
-        let price = self.item::<Plan>(plan)?.price;
+        let hosters = self.item::<Contract>(contract)?.active_hosters.clone();
+        let price = self.contract_price(contract)?;
         let lost: BTreeSet<Id> = self
             .staffing
             .get(&contract)

@@ -140,7 +140,8 @@ impl State {
                 self.pay_held(id, &[(encoder, self.policy().pay.encoder)])?;
                 self.rate(encoder, 1)?;
                 self.take_place(amendment.contract, id, place, hoster, copy)?;
-                staffing.holders.insert(place, Holder { hoster, amendment: id, lost: false });
+                let asked = self.promised_to(hoster, amendment.contract)?;
+                staffing.holders.insert(place, Holder { hoster, amendment: id, lost: false, asked });
                 return Ok(());
             }
             PlaceEnd::EncoderFailed => {

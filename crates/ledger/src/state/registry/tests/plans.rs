@@ -1,15 +1,21 @@
+use std::collections::BTreeMap;
+
+use peermark_judge::capacity::Pressure;
+
 use crate::genesis::{Genesis, Policy};
 use crate::item::component::Timing;
 use crate::item::hosting::ContractStatus;
 use crate::item::plan::{PlanStatus, ProgramItem, Until};
+use crate::item::user::Role;
 use crate::item::{Contract, Plan};
 use crate::machine::Machine;
 use crate::outcome::Refusal;
 use crate::state::accounts::Account;
+use crate::state::work::{Market, MarketKey};
 use crate::town::{MONEY, Town, address, genesis, plan};
 use crate::transaction::plan::ProgramDraft;
 use crate::transaction::{Components, PlanAt, PublishPlan, Transaction, UpdatePlan};
-use crate::{Height, Id};
+use crate::{Amount, Height, Id};
 
 fn town() -> Town {
     let mut town = Town::new(Policy::default());
@@ -168,7 +174,8 @@ fn s43_the_first_limit_ends_a_plan() {
     }
 }
 
-/// S43: a price above the most that is paid holds a plan and does not end it.
+/// S43: a price above the most that is paid holds a plan and does not end it. One that its sponsor holds, publishes or changes meanwhile
+/// follows the price of that moment.
 #[test]
 fn s43_a_price_above_the_limit_holds_a_plan() {
     let mut town = town();
@@ -177,7 +184,7 @@ fn s43_a_price_above_the_limit_holds_a_plan() {
     let id = publish(&mut town, draft).unwrap();
     let mut state = town.state().clone();
     let mut at = |price| {
-        state.set_market_price(price).unwrap();
+        state.set_markets(everywhere(price)).unwrap();
         state.item::<Plan>(id).unwrap().status
     };
     assert_eq!(
@@ -185,10 +192,30 @@ fn s43_a_price_above_the_limit_holds_a_plan() {
         [PlanStatus::Active, PlanStatus::TooDear, PlanStatus::TooDear, PlanStatus::Active]
     );
     state.pause_plan(0, id).unwrap();
-    state.set_market_price(11).unwrap();
+    state.set_markets(everywhere(11)).unwrap();
     assert_eq!(state.item::<Plan>(id).unwrap().status, PlanStatus::Paused);
     state.resume_plan(0, id).unwrap();
     assert_eq!(state.item::<Plan>(id).unwrap().status, PlanStatus::TooDear);
+    let until = |most| {
+        let until = Some(Until { max_price: Some(most), time: Some(50), ..Until::default() });
+        UpdatePlan { plan: id, components: Components::default(), until, add: vec![], remove: vec![], deposit: 0 }
+    };
+    state.update_plan(0, &until(11)).unwrap();
+    assert_eq!(state.item::<Plan>(id).unwrap().status, PlanStatus::Active);
+    state.update_plan(0, &until(10)).unwrap();
+    assert_eq!(state.item::<Plan>(id).unwrap().status, PlanStatus::TooDear);
+    let mut draft = plan(&town, 50);
+    draft.until.max_price = Some(10);
+    let created = state.publish_plan(0, &draft).unwrap();
+    let other = *created.iter().find(|id| state.is(**id, "plan")).unwrap();
+    assert_eq!(state.item::<Plan>(other).unwrap().status, PlanStatus::TooDear);
+}
+
+/// Hosting has one price in the whole network.
+fn everywhere(price: Amount) -> BTreeMap<MarketKey, Market> {
+    let market =
+        Market { held: 0, waiting: 0, free: 0, utilisation_ppm: 0, pressure: Pressure::Stay, price: Some(price) };
+    [((Role::Hoster, None), market)].into()
 }
 
 /// Only the sponsor holds, changes and ends its plan; cancelling ends all contracts.
