@@ -36,7 +36,7 @@ use hashing::Hashing;
 use standing::{Quality, QualityKey};
 use storage::Storage;
 use table::Table;
-use work::judging::{CaseKey, ProofKey, Topic};
+use work::judging::{CaseKey, ProofKey, Topic, Watch, WatchKey};
 use work::{
     Accused, Cycle, EpochSpan, Market, MarketKey, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing, Subject,
 };
@@ -178,6 +178,8 @@ pub struct State {
     pub(crate) held: Table<Id, Amount>,
     /// What there is of each role and what is wanted, as of the end of the last epoch.
     pub(crate) markets: Table<MarketKey, Market>,
+    /// What rules about hosters themselves remember.
+    pub(crate) watches: Table<WatchKey, Watch>,
     /// What happened in the block that is being executed, and how much of it is kept.
     #[serde(skip)]
     events: Vec<Event>,
@@ -196,7 +198,7 @@ macro_rules! each_table {
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
             grant_votes queue_turn plan_ends root_doubts witnessed held epochs jobs
-             markets)
+             markets watches)
     };
     (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
@@ -270,6 +272,7 @@ impl State {
             epochs: Table::default(),
             jobs: Table::default(),
             markets: Table::default(),
+            watches: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };

@@ -17,6 +17,7 @@ mod log_transparency;
 mod log_writer;
 mod sequencer;
 mod server;
+mod work_alerts;
 mod work_faults;
 mod work_judged;
 mod work_life;

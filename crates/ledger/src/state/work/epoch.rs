@@ -1,5 +1,7 @@
 //! The end of an epoch.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::State;
@@ -30,9 +32,8 @@ impl State {
         let ended = self.epoch();
         self.begin_epoch(ended.saturating_add(1));
         self.evaluate(ended)?;
-        if let Some(before) = ended.checked_sub(1) {
-            self.name_missing_reports(before)?;
-        }
+        let missing = ended.checked_sub(1).map_or(Ok(BTreeMap::new()), |before| self.name_missing_reports(before))?;
+        self.watch_hosters(ended, &missing)?;
         self.forget_before(ended.saturating_sub(KEPT_EPOCHS - 1));
         Ok(())
     }
@@ -62,9 +63,11 @@ impl State {
         begun.or_else(|| self.epochs.iter().next()).map_or(0, |(epoch, _)| *epoch)
     }
 
-    /// R40: a hoster that held a place for a whole epoch and did not report about it until the end of the next one.
-    fn name_missing_reports(&mut self, epoch: u64) -> Result<(), Refusal> {
-        let Some(EpochSpan { first, .. }) = self.epoch_span(epoch) else { return Ok(()) };
+    /// R40: a hoster that held a place for a whole epoch and did not report about it until the end of the next one. Gives how many
+    /// reports are missing, by hosters that owed any.
+    fn name_missing_reports(&mut self, epoch: u64) -> Result<BTreeMap<Id, i64>, Refusal> {
+        let mut missing = BTreeMap::new();
+        let Some(EpochSpan { first, .. }) = self.epoch_span(epoch) else { return Ok(missing) };
         let all: Vec<(Id, Id, u32)> =
             self.hostings.iter().map(|((hoster, contract), place)| (*hoster, *contract, *place)).collect();
         for (hoster, contract, place) in all {
@@ -73,11 +76,16 @@ impl State {
                 Some(holder) => self.item::<crate::item::Amendment>(holder.amendment)?.deadline <= first,
                 None => false,
             };
-            if held && !self.self_reports.contains(&(epoch, contract, hoster)) {
+            if !held {
+                continue;
+            }
+            let count: &mut i64 = missing.entry(hoster).or_default();
+            if !self.self_reports.contains(&(epoch, contract, hoster)) {
+                *count = count.saturating_add(1);
                 self.emit_with("selfReportMissing", &[hoster, contract], epoch.to_string());
             }
         }
-        Ok(())
+        Ok(missing)
     }
 
     fn forget_before(&mut self, epoch: u64) {

@@ -8,6 +8,7 @@ mod effects;
 mod gather;
 mod query;
 mod records;
+mod watching;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ use crate::item::judged::JobKey;
 use crate::outcome::Refusal;
 use gather::Docket;
 pub use query::Judged;
+pub(crate) use watching::{Watch, WatchKey};
 
 /// Version of observed rules, or `None` of those that hold, and the job.
 pub(crate) type CaseKey = (Option<u32>, JobKey);

@@ -187,7 +187,12 @@ impl State {
             Act::Replacement => {
                 let Body::Alert(alert) = &self.item::<Record>(record)?.body else { return Ok(()) };
                 let job = alert.job.clone();
-                self.lose_places_of(hoster, &job)?;
+                // A rule about the hoster itself is about all that it hosts.
+                if job == JobKey::default() {
+                    self.leave_hostings(hoster)?;
+                } else {
+                    self.lose_places_of(hoster, &job)?;
+                }
                 "replacedByAlert"
             }
         };
@@ -209,6 +214,7 @@ impl State {
         }
         let blocks = self.policy().forced_pause_blocks;
         let until = Some(self.height.saturating_add(blocks));
+        self.settle_hostings(user)?;
         self.change::<User>(user, |user| user.paused = Some(Pause { until, by: PausedBy::Alert }))?;
         self.schedule(blocks, Action::PauseEnds { user });
         self.refresh_idle(user)
