@@ -138,7 +138,7 @@ impl State {
         self.record_statement(&statement, court);
         let alerts = self.record_alerts(&ruling.alerts, court);
         if court.observed.is_none() {
-            self.apply_qualities(&statement, court);
+            self.apply_qualities(&statement, court)?;
             self.apply_standings(&ruling.lines, court)?;
             self.schedule_alerts(&alerts);
             self.emit_with("evaluated", &[], format!("epoch {} of {}", court.epoch, job.name));

@@ -130,3 +130,6 @@ fn share_of(price: Amount, blocks: u64, tier: u8) -> Amount {
     let all = u128::from(price) * u128::from(blocks) * u128::from(tier);
     u64::try_from(all / (u128::from(PLACES) * u128::from(TIERS))).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ const KEPT_WINDOWS: u64 = 3;
 
 impl State {
     /// Writes what selection and pay read. A dispute changes nothing but that it is one.
-    pub(super) fn apply_qualities(&mut self, statement: &Statement, court: &Court<'_>) {
+    pub(super) fn apply_qualities(&mut self, statement: &Statement, court: &Court<'_>) -> Result<(), Refusal> {
         let disputed = !statement.disputes.is_empty();
         for hoster in &statement.hosters {
             let Some(user) = id(&hoster.hoster) else { continue };
@@ -53,9 +53,10 @@ impl State {
                     }
                 }
                 self.job_qualities.put(key, quality);
-                self.merge_qualities(user, region);
+                self.merge_qualities(user, region)?;
             }
         }
+        Ok(())
     }
 
     fn quality_of(&self, hoster: &HosterStatement, placements: &[&Placement], court: &Court<'_>) -> Quality {
@@ -81,8 +82,9 @@ impl State {
         }
     }
 
-    /// The worst of what all jobs say of a hoster in a region.
-    fn merge_qualities(&mut self, user: Id, region: Geohash) {
+    /// The worst of what all jobs say of a hoster in a region. Another tier pays from now on: what was earned by the one before is paid
+    /// first.
+    pub(in crate::state::work) fn merge_qualities(&mut self, user: Id, region: Geohash) -> Result<(), Refusal> {
         let first = (user, region.clone(), JobKey::default());
         let rows = self.job_qualities.range(first..);
         let here = rows.take_while(|((other, place, _), _)| *other == user && *place == region);
@@ -100,9 +102,13 @@ impl State {
             all.at = all.at.max(one.at);
             all
         });
-        if let Some(merged) = merged {
-            self.qualities.put((user, region), merged);
+        let Some(merged) = merged else { return Ok(()) };
+        let key = (user, region);
+        if self.qualities.get(&key).map(|before| before.tier) != Some(merged.tier) {
+            self.settle_hostings(user)?;
         }
+        self.qualities.put(key, merged);
+        Ok(())
     }
 
     /// Says what happened to standings, and takes from who may not keep what it has.
