@@ -98,7 +98,8 @@ pub struct Policy {
     pub max_horizon_blocks: u64,
     /// Blocks for which what an admin asked for stays asked for, where others have to ask for the same.
     pub vote_blocks: u64,
-    /// Whether providers whose network is unknown count as of one network, so that a task takes one of them at most.
+    /// Whether providers that say no network count as of one network, so that a task takes one of them at most. Only a laboratory, where
+    /// all are on one machine and told apart by operator, does without.
     pub networks_known: bool,
     /// Largest share that a plan may ask for: more is never proven with the probes that there are.
     pub max_guarantee: crate::Ppm,
@@ -172,7 +173,7 @@ impl Default for Policy {
             min_window_blocks: 5,
             max_horizon_blocks: 1 << 26,
             vote_blocks: 14_400,
-            networks_known: false,
+            networks_known: true,
             max_guarantee: 999_900,
             judge: Box::default(),
         }

@@ -93,8 +93,16 @@ impl Town {
         self.say(who, register(who)).unwrap()[0]
     }
 
-    /// Registers a hoster, encoder and attester at a place.
-    pub(crate) fn settle(&mut self, who: u16, offer: Offer) -> Id {
+    /// Registers a hoster, encoder and attester at a place, on a network of its own where the offer names none.
+    pub(crate) fn settle(&mut self, who: u16, mut offer: Offer) -> Id {
+        if offer.form.prefix.is_empty() {
+            let [high, low] = who.to_be_bytes();
+            offer.form.prefix = vec![100, high, low];
+        }
+        self.settle_as_it_is(who, offer)
+    }
+
+    pub(crate) fn settle_as_it_is(&mut self, who: u16, offer: Offer) -> Id {
         let id = self.register(who);
         self.say(who, offer.transaction()).unwrap();
         id

@@ -273,17 +273,23 @@ fn terms_are_those_of_the_plan() {
     assert!(town.state().item::<Contract>(contracts[2]).unwrap().ranges == [(20, 24)]);
 }
 
-/// Where networks must be known, all whose network is unknown are one.
+/// Who says no network is of the same as everybody who does not: a task takes one of them, unless the policy of a laboratory says
+/// otherwise.
 #[test]
-fn unknown_networks_are_one_where_the_policy_says_so() {
-    for (networks_known, found) in [(false, true), (true, false)] {
-        let mut town = Town::new(Policy { networks_known, ..Policy::default() });
+fn unknown_networks_are_one_unless_the_policy_says_otherwise() {
+    let lab = Policy { networks_known: false, ..Policy::default() };
+    for (policy, found) in [(lab, true), (Policy::default(), false)] {
+        let mut town = Town::new(policy);
         for who in 1..=3 {
-            town.settle(who, Offer::new("u33d", format!("operator {who}")).only(Role::Hoster));
+            town.settle_as_it_is(who, Offer::new("u33d", format!("operator {who}")).only(Role::Hoster));
         }
-        let search = Search { about: 1, wanted: vec![(Role::Hoster, 2)], terms: in_berlin(), ..Search::default() };
-        assert_eq!(town.state().select(&search).is_ok(), found, "{networks_known}");
-        let one = Search { wanted: vec![(Role::Hoster, 1)], ..search };
-        assert!(town.state().select(&one).is_ok());
+        let search = |wanted| {
+            let wanted = vec![(Role::Hoster, wanted)];
+            Search { about: 1, wanted, terms: in_berlin(), ..Search::default() }
+        };
+        assert_eq!(town.state().select(&search(2)).is_ok(), found);
+        assert!(town.state().select(&search(1)).is_ok());
+        town.settle(4, Offer::new("u33d", "operator 4").only(Role::Hoster));
+        assert!(town.state().select(&search(2)).is_ok(), "one that says it, and one that does not");
     }
 }
