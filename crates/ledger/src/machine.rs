@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::genesis::Genesis;
 use crate::outcome::{Event, Outcome, Refusal};
-use crate::state::{ChainEnd, State};
+use crate::state::{ChainEnd, Changes, State};
 use crate::transaction::Transaction;
 use crate::{Digest, Height, Id};
 
@@ -145,6 +145,16 @@ impl Machine {
         let outcomes = order.into_iter().map(|entry| self.execute(entry)).collect();
         let events = self.state.end();
         BlockResult { outcomes, events, state: self.state.hash() }
+    }
+
+    /// What the last block changed, for a copy of the machine from before it.
+    pub(crate) fn changes_for(&self, copy: &Self) -> Changes {
+        self.state.changes_for(&copy.state)
+    }
+
+    /// Takes over what a block changed in the machine that this one is a copy of.
+    pub(crate) fn absorb(&mut self, changes: Changes) {
+        self.state.absorb(changes);
     }
 
     fn execute(&mut self, entry: &Sealed) -> Outcome {

@@ -8,10 +8,11 @@ mod core;
 mod flight;
 mod recent;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use peermark_core::Clock;
 use peermark_core::sealed::{Bytes, Draft, NO_PREVIOUS, PublicKey, Sealed, SealedError, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,12 @@ pub enum SequencerError {
     },
 }
 
+/// The last block that is on the disk, and the state after it.
+struct Published {
+    machine: Machine,
+    end: BlockEnd,
+}
+
 /// A running sequencer. Callers share it.
 pub struct Sequencer {
     core: Mutex<Core>,
@@ -113,6 +120,11 @@ pub struct Sequencer {
     closed: Condvar,
     /// One closes a block at a time.
     closing: Mutex<()>,
+    /// What readers see: a copy of the state, so that nobody waits for a block that is being executed.
+    published: RwLock<Published>,
+    /// As in the core, which changes them.
+    ends: Arc<RwLock<BTreeMap<PublicKey, ChainEnd>>>,
+    recent: Arc<RwLock<Recent>>,
     reader: Reader,
     flight: Arc<Flight>,
     key: SigningKey,
@@ -154,9 +166,14 @@ impl Sequencer {
         }
         let writer = Writer::start(log, WriterOptions::default(), Arc::clone(&clock), on_fatal)?;
         let reader = writer.reader().clone();
+        let published = Published { machine: replay.machine().clone(), end: replay.end() };
+        let core = Core::new(replay, writer, recent, snapshot_at);
         Ok(Self {
             network: directory.genesis().network(),
-            core: Mutex::new(Core::new(replay, writer, recent, snapshot_at)),
+            published: RwLock::new(published),
+            ends: Arc::clone(&core.ends),
+            recent: Arc::clone(&core.recent),
+            core: Mutex::new(core),
             closed: Condvar::new(),
             closing: Mutex::new(()),
             reader,
@@ -176,26 +193,27 @@ impl Sequencer {
         &self.reader
     }
 
-    /// Reads the state after the last block. Waits while a block is executed.
+    /// Reads the state after the last block that is on the disk. It waits for no block that is being executed or written.
     pub fn read<T>(&self, read: impl FnOnce(&Machine) -> T) -> T {
-        read(self.core.lock().replay.machine())
+        read(&self.published.read().machine)
     }
 
     /// Where the signer's next entry goes: after the last one that was taken.
     pub fn chain_end(&self, signer: PublicKey) -> ChainEnd {
-        let core = self.core.lock();
-        let start = ChainEnd { sequence: 0, last: Bytes(NO_PREVIOUS), suspended: None };
-        core.end_of(signer).cloned().unwrap_or(start)
+        // What waits becomes part of the state before it waits no more: it is in one of them at any time.
+        let waiting = self.ends.read().get(&signer).cloned();
+        let end = waiting.or_else(|| self.read(|machine| machine.state().chain_end(signer).cloned()));
+        end.unwrap_or(ChainEnd { sequence: 0, last: Bytes(NO_PREVIOUS), suspended: None })
     }
 
     /// The last block.
     pub fn block_end(&self) -> BlockEnd {
-        self.core.lock().replay.end()
+        self.published.read().end
     }
 
     /// What became of an entry of the last blocks.
     pub fn outcome(&self, entry: &Digest) -> Option<(Height, Outcome)> {
-        self.core.lock().recent.outcome(entry)
+        self.recent.read().outcome(entry)
     }
 
     /// Takes an entry. `answer` hears when it is on the disk. The same entry again gets the same answer. A signer has one entry under
@@ -210,7 +228,8 @@ impl Sequencer {
         let mut core = self.core.lock();
         self.closed.wait_while_for(&mut core, |core| core.is_closing, CLOSING_DEADLINE);
         core.land(&self.flight);
-        if let Some(index) = core.recent.index(&Bytes(entry.hash())) {
+        let known = core.recent.read().index(&Bytes(entry.hash()));
+        if let Some(index) = known {
             drop(core);
             answer(Ok(Receipt { index, leaf: leaf_hash(bytes) }));
             return Ok(());
@@ -221,7 +240,7 @@ impl Sequencer {
         if core.unwritten.is_some() {
             return Err(AppendError::NoSpace.into());
         }
-        let checked = core.replay.machine().check_unsigned(&entry, core.end_of(entry.signer()));
+        let checked = core.replay.machine().check_unsigned(&entry, core.end_of(entry.signer()).as_ref());
         if let Err(refusal) = checked {
             self.accuse(&mut core, &entry, &refusal);
             return Err(refusal.into());
@@ -265,7 +284,8 @@ impl Sequencer {
     fn accuse(&self, core: &mut Core, second: &Sealed, refusal: &Refusal) {
         let Refusal::Sequence { .. } = refusal else { return };
         let offence = (second.signer(), second.sequence());
-        let Some(index) = core.recent.index_of(offence.0, offence.1) else { return };
+        let known = core.recent.read().index_of(offence.0, offence.1);
+        let Some(index) = known else { return };
         let Ok(first) = self.reader.read(index) else { return };
         let waits = self.flight.holds(self.key.public()) || core.other_half.is_some();
         if first == second.bytes() || waits || !core.accused.insert(offence) {

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod agenda;
 mod apply;
+mod copy;
 mod hashing;
 mod registry;
 pub(crate) use registry::timing;
@@ -32,6 +33,8 @@ use crate::select::CellKey;
 use crate::{Amount, Digest, Height, Id, Key};
 use accounts::Account;
 use agenda::{Action, Task, TaskKey};
+pub(crate) use copy::Changes;
+use copy::Part;
 use hashing::Hashing;
 use standing::{Quality, QualityKey};
 use storage::Storage;
@@ -187,10 +190,10 @@ pub struct State {
     events_kept: usize,
 }
 
-/// Calls a method of every table, in one fixed order. New tables come last: the order is part of the state's hash.
-macro_rules! each_table {
-    ($state:expr, $table:ident => $do:expr) => {
-        each_table!(in $state, $table => $do,
+/// Hands every table to a macro, in one fixed order. New tables come last: the order is part of the state's hash.
+macro_rules! tables {
+    ($then:ident, $($args:tt)*) => {
+        $then!($($args)*,
             policies storage chains user_by_address user_by_noise_key user_by_signing_key feed_by_key component_by_hash idle
             queue agenda balances counters active_storage active_performance
             policy_votes observed_policies qualities cells node_sizes live_plans
@@ -200,13 +203,31 @@ macro_rules! each_table {
             grant_votes queue_turn plan_ends root_doubts witnessed held epochs jobs
              markets watches)
     };
-    (in $state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
+}
+
+/// Calls a method of these tables.
+macro_rules! each_of {
+    ($state:expr, $table:ident => $do:expr, $($field:ident)+) => {{
         let state = $state;
         $({
             let $table = &mut state.$field;
             $do;
         })+
     }};
+}
+
+/// Calls a method of every table.
+macro_rules! each_table {
+    ($state:expr, $table:ident => $do:expr) => {
+        tables!(each_of, $state, $table => $do)
+    };
+}
+
+/// What these tables changed since a copy.
+macro_rules! changes_of {
+    ($state:expr, $copy:expr, $($field:ident)+) => {
+        vec![$($state.$field.changes_for(&$copy.$field, |state| &mut state.$field)),+]
+    };
 }
 
 #[cfg(test)]
@@ -396,6 +417,14 @@ impl State {
         self.events_kept = 0;
         self.hash = hashing.finish();
         events
+    }
+
+    /// What the last block changed, for a copy of the state from before it.
+    pub(crate) fn changes_for(&self, copy: &Self) -> Changes {
+        let (height, hash, beacon) = (self.height, self.hash, self.beacon);
+        let mut parts: Vec<Part> = tables!(changes_of, self, copy);
+        parts.push(Box::new(move |state| (state.height, state.hash, state.beacon) = (height, hash, beacon)));
+        Changes(parts)
     }
 
     /// A number that nobody chose, for one purpose: SHA-256 over a tag, the block's beacon and what it is for.

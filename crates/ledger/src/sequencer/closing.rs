@@ -23,7 +23,7 @@ pub(super) struct Unwritten {
 
 impl Sequencer {
     /// Executes what waits as the next block, writes its record and tells what happened. `proof` is the beacon's, where the network has
-    /// one outside. Who reads the state meanwhile does not wait for the disk; who brings entries does.
+    /// one outside. Who reads the state meanwhile reads that of the block before; who brings entries waits.
     ///
     /// # Errors
     /// [`SequencerError`]. After [`SequencerError::Write`] no entries are taken until a later call finds the record written.
@@ -94,13 +94,23 @@ impl Sequencer {
     fn finish(&self, core: &mut Core, record: &Sealed, summary: BlockSummary, receipt: Receipt) -> BlockSummary {
         let summary = BlockSummary { index: receipt.index, ..summary };
         core.replay.follow(record);
-        core.recent.executed(summary.height, &summary.outcomes);
-        core.ends.clear();
+        self.publish(core);
+        core.recent.write().executed(summary.height, &summary.outcomes);
+        core.ends.write().clear();
         core.accused.clear();
         core.waiting_bytes = 0;
         self.show_other_half(core);
         self.snapshot(core);
         summary
+    }
+
+    /// Gives the readers' copy what the block changed. Readers wait while rows are moved, not while they are made or copied.
+    fn publish(&self, core: &Core) {
+        let machine = core.replay.machine();
+        let changes = machine.changes_for(&self.published.read().machine);
+        let mut published = self.published.write();
+        published.machine.absorb(changes);
+        published.end = core.replay.end();
     }
 
     fn snapshot(&self, core: &mut Core) {

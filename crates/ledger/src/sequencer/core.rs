@@ -1,7 +1,9 @@
 //! What the sequencer's lock guards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use peermark_core::sealed::{Bytes, PublicKey, Sealed};
 
 use super::SequencerError;
@@ -21,8 +23,8 @@ pub(super) struct Core {
     /// `None` after the end.
     pub(super) writer: Option<Writer>,
     /// Ends of the chains of those whose entries wait.
-    pub(super) ends: BTreeMap<PublicKey, ChainEnd>,
-    pub(super) recent: Recent,
+    pub(super) ends: Arc<RwLock<BTreeMap<PublicKey, ChainEnd>>>,
+    pub(super) recent: Arc<RwLock<Recent>>,
     /// Bytes of the entries that wait.
     pub(super) waiting_bytes: usize,
     /// Numbers for which evidence is written already, since the last block.
@@ -42,8 +44,8 @@ impl Core {
         let mut core = Self {
             replay,
             writer: Some(writer),
-            ends: BTreeMap::new(),
-            recent,
+            ends: Arc::default(),
+            recent: Arc::new(RwLock::new(recent)),
             waiting_bytes: 0,
             accused: BTreeSet::new(),
             other_half: None,
@@ -56,15 +58,16 @@ impl Core {
     }
 
     /// The last entry of a signer that was taken.
-    pub(super) fn end_of(&self, signer: PublicKey) -> Option<&ChainEnd> {
-        self.ends.get(&signer).or_else(|| self.replay.machine().state().chain_end(signer))
+    pub(super) fn end_of(&self, signer: PublicKey) -> Option<ChainEnd> {
+        let waiting = self.ends.read().get(&signer).cloned();
+        waiting.or_else(|| self.replay.machine().state().chain_end(signer).cloned())
     }
 
     /// An entry that was handed over to be written.
     pub(super) fn follow(&mut self, entry: Sealed) {
-        let suspended = self.end_of(entry.signer()).and_then(|end| end.suspended.clone());
+        let suspended = self.end_of(entry.signer()).and_then(|end| end.suspended);
         let end = ChainEnd { sequence: entry.sequence(), last: Bytes(entry.hash()), suspended };
-        self.ends.insert(entry.signer(), end);
+        self.ends.write().insert(entry.signer(), end);
         self.waiting_bytes += entry.bytes().len();
         // It cannot be one too many: that was looked at before, and it is no block record.
         drop(self.replay.push(entry));
@@ -75,7 +78,7 @@ impl Core {
         let landed = flight.landed();
         for entry in self.replay.waiting() {
             if let Some(Some(receipt)) = landed.get(&Bytes(entry.hash())) {
-                self.recent.place(entry, receipt.index);
+                self.recent.write().place(entry, receipt.index);
             }
         }
         if landed.values().any(Option::is_none) {
@@ -88,7 +91,7 @@ impl Core {
     pub(super) fn count(&mut self) {
         let waiting = self.replay.waiting();
         let end = |entry: &Sealed| ChainEnd { sequence: entry.sequence(), last: Bytes(entry.hash()), suspended: None };
-        self.ends = waiting.iter().map(|entry| (entry.signer(), end(entry))).collect();
+        *self.ends.write() = waiting.iter().map(|entry| (entry.signer(), end(entry))).collect();
         self.waiting_bytes = waiting.iter().map(|entry| entry.bytes().len()).sum();
     }
 }

@@ -20,6 +20,9 @@ pub struct Storage {
     /// Ids that changed since the last `hash_into`.
     #[serde(skip)]
     changed: BTreeSet<Id>,
+    /// Ids that had changed at the last `hash_into`.
+    #[serde(skip)]
+    hashed: BTreeSet<Id>,
 }
 
 impl Storage {
@@ -88,10 +91,27 @@ impl Storage {
     }
 
     pub(crate) fn hash_into(&mut self, hashing: &mut Hashing) {
-        let changed = std::mem::take(&mut self.changed);
-        hashing.count(changed.len());
-        for id in changed {
-            hashing.item(&(id, self.versions(id).len(), self.get(id)));
+        self.hashed = std::mem::take(&mut self.changed);
+        hashing.count(self.hashed.len());
+        for id in &self.hashed {
+            hashing.item(&(*id, self.versions(*id).len(), self.get(*id)));
+        }
+    }
+
+    /// The versions that entries have beyond those of a copy from before the last block.
+    pub(crate) fn changes(&self, copy: &Self) -> Vec<(Id, Vec<Option<Arc<Item>>>)> {
+        let newer = |id: &Id| self.versions(*id).get(copy.versions(*id).len()..).unwrap_or_default().to_vec();
+        self.hashed.iter().map(|id| (*id, newer(id))).collect()
+    }
+
+    /// Takes over what changed in the storage that this one is a copy of.
+    pub(crate) fn absorb(&mut self, changes: Vec<(Id, Vec<Option<Arc<Item>>>)>) {
+        for (id, versions) in changes {
+            match usize::try_from(id).ok().and_then(|at| self.entries.get_mut(at)) {
+                Some(entry) => entry.extend(versions),
+                // Ids are in order, so a new entry is the next.
+                None => self.entries.push(versions),
+            }
         }
     }
 }

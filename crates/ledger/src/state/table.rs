@@ -15,11 +15,13 @@ pub struct Table<K, V> {
     undo: Vec<(K, Option<V>)>,
     /// Keys that changed since the last [`Self::hash_into`].
     changed: BTreeSet<K>,
+    /// Keys that had changed at the last [`Self::hash_into`].
+    hashed: BTreeSet<K>,
 }
 
 impl<K: Ord, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), undo: Vec::new(), changed: BTreeSet::new() }
+        Self { rows: BTreeMap::new(), undo: Vec::new(), changed: BTreeSet::new(), hashed: BTreeSet::new() }
     }
 }
 
@@ -95,10 +97,27 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
 impl<K: Ord + Clone + Serialize, V: Clone + Serialize> Table<K, V> {
     /// Adds what changed since the last call: every key with its row, or with nothing where it was removed.
     pub(crate) fn hash_into(&mut self, hashing: &mut Hashing) {
-        let changed = std::mem::take(&mut self.changed);
-        hashing.count(changed.len());
-        for key in changed {
-            hashing.item(&(&key, self.rows.get(&key)));
+        self.hashed = std::mem::take(&mut self.changed);
+        hashing.count(self.hashed.len());
+        for key in &self.hashed {
+            hashing.item(&(key, self.rows.get(key)));
+        }
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> Table<K, V> {
+    /// The rows that changed in the last block that was hashed, as they are now; nothing in the place of one that was removed.
+    pub(crate) fn changes(&self) -> Vec<(K, Option<V>)> {
+        self.hashed.iter().map(|key| (key.clone(), self.rows.get(key).cloned())).collect()
+    }
+
+    /// Takes over what changed in another table that this one is a copy of.
+    pub(crate) fn absorb(&mut self, changes: Vec<(K, Option<V>)>) {
+        for (key, row) in changes {
+            match row {
+                Some(row) => self.rows.insert(key, row),
+                None => self.rows.remove(&key),
+            };
         }
     }
 }
@@ -113,7 +132,7 @@ impl<K: Ord + Serialize, V: Serialize> Serialize for Table<K, V> {
 impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Table<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let rows = Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect();
-        Ok(Self { rows, undo: Vec::new(), changed: BTreeSet::new() })
+        Ok(Self { rows, ..Self::default() })
     }
 }
 

@@ -18,6 +18,13 @@ impl Actor {
         Self { key: SigningKey::from_seed([seed; 32]), network: network.to_owned(), sequence: 0, last: NO_PREVIOUS }
     }
 
+    /// One of many.
+    pub(crate) fn numbered(number: u16, network: &str) -> Self {
+        let mut seed = [99; 32];
+        seed[..2].copy_from_slice(&number.to_be_bytes());
+        Self { key: SigningKey::from_seed(seed), ..Self::new(0, network) }
+    }
+
     /// The next entry of its chain.
     pub(crate) fn say(&mut self, transaction: &Transaction) -> Sealed {
         self.say_value(transaction.payload().unwrap())

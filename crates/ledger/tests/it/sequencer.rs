@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use peermark_core::Clock;
 use peermark_core::sealed::{Bytes, Sealed, Value};
 use peermark_ledger::directory::{Directory, DirectoryError};
 use peermark_ledger::item::hosting::RawReason;
@@ -14,6 +15,7 @@ use peermark_ledger::outcome::Refusal;
 use peermark_ledger::sequencer::{Sequencer, SequencerError, SubmitError};
 use peermark_ledger::transaction::{ReportChange, Transaction};
 use peermark_ledger::verify::{ProveError, Proven, Signatures, prove};
+use peermark_probe::clock::MonotonicClock;
 use peermark_testkit::FakeClock;
 
 use crate::actor::{Actor, genesis, grant, transfer};
@@ -198,4 +200,57 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     assert!(block.outcomes.iter().all(|outcome| outcome.result.is_ok()), "{:?}", block.outcomes);
     sequencer.close().unwrap();
     assert_eq!(open().block_end().height, 1);
+}
+
+/// Reads do not wait while a block is executed, and see one whole block or another: the longest wait is far below the block's time.
+#[test]
+fn readers_do_not_wait_for_a_block() {
+    const PEOPLE: u16 = 3_000;
+    let clock = MonotonicClock::new();
+    let clock = &clock;
+    let place = tempfile::tempdir().unwrap();
+    let directory = create(&place.path().join("ledger"));
+    let network = directory.genesis().network();
+    let sequencer = open(&directory);
+    let (sender, answers) = mpsc::sync_channel(usize::from(PEOPLE));
+    for number in 0..PEOPLE {
+        let mut user = Actor::numbered(number, &network);
+        let entry = user.say(&user.register());
+        let sender = sender.clone();
+        sequencer.submit(entry.bytes(), Box::new(move |receipt| sender.send(receipt.is_ok()).unwrap())).unwrap();
+    }
+    assert!((0..PEOPLE).all(|_| answers.recv_timeout(DEADLINE).unwrap()));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (block, longest, reads) = std::thread::scope(|scope| {
+        let done = &done;
+        let closing = scope.spawn({
+            let sequencer = &sequencer;
+            move || {
+                let started = clock.now_ns();
+                sequencer.close_block(None).unwrap();
+                done.store(true, std::sync::atomic::Ordering::Release);
+                clock.now_ns() - started
+            }
+        });
+        let (mut longest, mut reads) = (0, 0_u64);
+        while !done.load(std::sync::atomic::Ordering::Acquire) {
+            let started = clock.now_ns();
+            let (height, stored) =
+                sequencer.read(|machine| (machine.state().height(), machine.state().storage().len()));
+            assert_eq!(stored, height * u64::from(PEOPLE), "half a block");
+            let signer = peermark_core::sealed::SigningKey::from_seed([2; 32]).public();
+            assert_eq!(sequencer.chain_end(signer).sequence, 0);
+            longest = longest.max(clock.now_ns() - started);
+            reads += 1;
+            std::thread::yield_now();
+        }
+        (closing.join().unwrap(), longest, reads)
+    });
+    println!("a block of {PEOPLE} took {block} ns; longest of {reads} reads {longest} ns");
+    assert!(longest * 2 < block, "{longest} of {block} ns");
+    assert_eq!(
+        (sequencer.block_end().height, sequencer.read(|machine| machine.state().storage().len())),
+        (1, u64::from(PEOPLE))
+    );
+    sequencer.close().unwrap();
 }
