@@ -93,6 +93,9 @@ impl SlaDocument {
 /// One promise: what was promised, the verdict, what it rests on.
 pub(crate) fn cells(term: &TermFinding) -> [String; 4] {
     let mut found = words::found(term);
+    if let Some(level) = term.meets_level {
+        found.push_str(&format!(", MEETS and the lower end at {}", words::level(term.term, level)));
+    }
     if term.unclear > 0 {
         found.push_str(&format!(", {} too near to tell", term.unclear));
     }

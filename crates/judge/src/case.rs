@@ -15,6 +15,7 @@ mod docket;
 mod evidence;
 mod fit;
 mod flags;
+mod groups;
 mod job;
 mod order;
 mod pool;

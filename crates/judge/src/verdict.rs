@@ -4,6 +4,7 @@
 //! A promise is either a level ("at least 100 Mbit/s", judged by [`level`]) or a share ("below 200 ms in 99 % of requests", judged by
 //! [`share`]). Both are judged at the worst end of what the evidence allows with up to a third of the voices lying.
 
+mod levels;
 mod needs;
 mod shares;
 mod wilson;
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fixed::Fixed;
 use crate::robust::Estimate;
+pub(crate) use levels::{Levels, hardened};
 pub use needs::{Needs, Never, Probing, needed_probes, needs};
-pub use shares::{ShareFinding, Tally, Terms, share};
+pub use shares::{Graded, ShareFinding, Tally, Terms, graded, share};
 pub use wilson::{Share, wilson_high, wilson_low};
 
 /// What may be said.

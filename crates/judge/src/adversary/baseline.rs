@@ -107,6 +107,8 @@ mod tests {
                 rate_mbit,
                 probes: 30,
                 met: 30,
+                luck: 0.5,
+                second: 0.1,
             })
             .collect();
         let round = Round {

@@ -4,10 +4,10 @@ use peermark_core::Seed;
 use rand::RngExt;
 use rand::seq::{SliceRandom, index};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Binomial, Distribution, StandardNormal};
+use rand_distr::{Distribution, StandardNormal};
 
 use super::zoo::Lie;
-use super::{Attack, Noise, Role, Setting, World};
+use super::{Attack, Role, Setting, World};
 use crate::special::normal_cdf;
 
 /// Seconds of one measurement (reliability reference §2.1).
@@ -32,6 +32,33 @@ pub struct Observation {
     pub probes: u32,
     /// Seconds at or above the promised rate.
     pub met: u32,
+    /// Where its seconds lie among all that a measurement with this median may have: a chance, drawn once.
+    pub(super) luck: f64,
+    /// Standard deviation of the logarithm of one second.
+    pub(super) second: f64,
+}
+
+impl Observation {
+    /// Seconds at or above any rate.
+    pub(super) fn met_at(&self, rate_mbit: f64) -> u32 {
+        binomial_quantile(self.luck, self.probes, seconds_at_or_above(self.rate_mbit / rate_mbit, self.second))
+    }
+}
+
+/// The number of `trials` that succeed with a chance each, at a quantile of its distribution.
+fn binomial_quantile(quantile: f64, trials: u32, chance: f64) -> u32 {
+    if chance >= 1.0 {
+        return trials;
+    }
+    let mut term = (1.0 - chance).powi(trials.cast_signed());
+    let mut sum = term;
+    let mut hits = 0;
+    while sum < quantile && hits < trials {
+        term *= f64::from(trials - hits) / f64::from(hits + 1) * chance / (1.0 - chance);
+        sum += term;
+        hits += 1;
+    }
+    hits
 }
 
 /// Draws the reports of a trial, epoch by epoch.
@@ -144,16 +171,17 @@ impl<'a> Reporter<'a> {
     }
 
     fn observation(&mut self, hoster: usize, attester: usize, rate_mbit: f64) -> Observation {
-        let chance = seconds_at_or_above(rate_mbit / self.world.threshold_mbit, self.setting.noise);
-        let met = Binomial::new(u64::from(SECONDS), chance).map_or(0, |seconds| seconds.sample(&mut self.counts));
-        Observation {
+        let drawn = Observation {
             hoster: hoster as u32,
             attester: attester as u32,
             group: self.world.groups[attester],
             rate_mbit,
             probes: SECONDS,
-            met: met as u32,
-        }
+            met: 0,
+            luck: self.counts.random(),
+            second: self.setting.noise.second,
+        };
+        Observation { met: drawn.met_at(self.world.threshold_mbit), ..drawn }
     }
 }
 
@@ -193,11 +221,11 @@ fn partners(world: &World) -> Vec<Option<usize>> {
 }
 
 /// Chance that one second of a measurement with this median, as a ratio to the promised rate, is at or above it.
-fn seconds_at_or_above(ratio: f64, noise: Noise) -> f64 {
-    if noise.second <= 0.0 {
+fn seconds_at_or_above(ratio: f64, second: f64) -> f64 {
+    if second <= 0.0 {
         return f64::from(u8::from(ratio >= 1.0));
     }
-    normal_cdf(ratio.ln() / noise.second).clamp(0.0, 1.0)
+    normal_cdf(ratio.ln() / second).clamp(0.0, 1.0)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {

@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 
 use crate::fixed::Fixed;
+use crate::histogram::Scale;
 use crate::policy::Policy;
 use crate::robust::{self, Bounds, Epoch, Estimate, Evaluation, History, Settings};
-use crate::verdict::{self, Side, Tally, Terms, level, share};
+use crate::verdict::{self, Graded, Levels, Side, Terms, graded, level};
 
 use super::{Estimator, Findings, Round, Statement, Verdict};
 
 /// Kilobits per megabit: rates are counted in kbit/s, which is exact enough for the slowest world.
 const KBIT: f64 = 1000.0;
 
+/// Bits per megabit, in which levels of promises are counted.
+const BITS: f64 = 1e6;
+
 /// How a promise on a share of seconds is judged: by the terms of the default policy, as every verdict of a job is. The guarantee is the
-/// least that the policy lets anybody promise, half of all seconds: an attester's own link counts in a share, so that honest ones see a
-/// friend of [`super::Kind::Promise`] keep the rate in about a quarter of the seconds and a victim in about three.
+/// least that the policy lets anybody promise, half of all seconds: over its own path an honest attester sees a friend of
+/// [`super::Kind::Promise`] keep the rate in about one sixth of the seconds and a victim in about five sixths.
 pub(super) fn terms() -> Terms {
     let policy = Policy::public();
     policy.terms(policy.sla.min_guarantee_ppm)
@@ -37,8 +41,8 @@ pub(super) struct Robust {
     settings: Settings,
     basis: Basis,
     terms: Terms,
-    /// Per hoster and group: seconds that kept the promised rate, and all. Filled for [`Basis::Shares`] alone.
-    seconds: BTreeMap<(u32, u32), (u64, u64)>,
+    /// Per hoster and group: seconds that kept the promised rate. Filled for [`Basis::Shares`] alone.
+    seconds: BTreeMap<(u32, u32), Graded>,
 }
 
 impl Robust {
@@ -60,22 +64,27 @@ impl Robust {
     }
 
     fn of_seconds(&self, hoster: u32, evaluation: &Evaluation) -> Statement {
-        let tallies: Vec<Tally> = self
-            .seconds
-            .range((hoster, 0)..=(hoster, u32::MAX))
-            .map(|(&(_, group), &(met, of))| Tally { group, met, of })
-            .collect();
+        let tallies: Vec<Graded> =
+            self.seconds.range((hoster, 0)..=(hoster, u32::MAX)).map(|(_, seconds)| *seconds).collect();
         let counts = |group| evaluation.flags.binary_search_by_key(&group, |flag| flag.group).is_err();
-        let found = share(&tallies, counts, &self.terms, evaluation.dispute.is_some());
+        let found = graded(&tallies, counts, &self.terms, evaluation.dispute.is_some());
         let score = f64::from(found.share_ppm) / 1e6;
         Statement { score, rate_mbit: None, interval_mbit: None, verdict: plain(found.verdict) }
     }
 
-    fn count_seconds(&mut self, round: &Round<'_>) {
+    /// Counts seconds as the probes of a job are: by the level as the group's own line shows it.
+    fn count_seconds(&mut self, round: &Round<'_>, evaluation: &Evaluation) {
         for report in round.observations {
-            let seconds = self.seconds.entry((report.hoster, report.group)).or_default();
-            seconds.0 += u64::from(report.met);
-            seconds.1 += u64::from(report.probes);
+            let effect = evaluation.groups.get(report.group as usize).map_or(Fixed::ZERO, |fit| fit.effect);
+            let levels = Levels::new((round.threshold_mbit * BITS) as u64, Scale::ThroughputBps, effect, 0);
+            let met = |level: u64| u64::from(report.met_at(level as f64 / BITS));
+            let key = (report.hoster, report.group);
+            let none = Graded { group: report.group, sure: 0, kept: 0, maybe: 0, of: 0 };
+            let seconds = self.seconds.entry(key).or_insert(none);
+            seconds.sure += met(levels.hard);
+            seconds.kept += met(levels.fair);
+            seconds.maybe += met(levels.easy);
+            seconds.of += u64::from(report.probes);
         }
     }
 }
@@ -114,7 +123,7 @@ impl Estimator for Robust {
             return Findings::default();
         };
         if self.basis == Basis::Shares {
-            self.count_seconds(round);
+            self.count_seconds(round, &evaluation);
         }
         let state = |(hoster, fit): (u32, &robust::HosterFit)| match self.basis {
             Basis::AllEpochs => fit.pooled.map(|estimate| self.of_level(&estimate, threshold, disputed)),

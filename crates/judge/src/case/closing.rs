@@ -17,6 +17,7 @@ use crate::pay;
 use crate::places;
 use crate::policy::Policy;
 use crate::qualification::explain;
+use crate::verdict::hardened;
 use crate::windows::{self, Promise, Window, Windows};
 
 type Findings = BTreeMap<(Kind, u32), Found>;
@@ -91,7 +92,7 @@ impl Case {
             epoch: last.epoch,
             measurements: last.measurements,
             elsewhere: last.elsewhere,
-            attesters: self.docket.attesters.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len() as u32,
+            attesters: self.docket.groups.attesters() as u32,
             groups: self.docket.groups.len() as u32,
             disputes: disputes.collect(),
             hosters,
@@ -167,6 +168,7 @@ impl Case {
                 term,
                 level: closing.job.level(term),
                 guarantee_ppm,
+                meets_level: meets_level(closing.job.level(term), term, closing.policy),
                 finding: found.finding,
                 standing: self.standing.get(&(term, subject)).copied().unwrap_or(found.finding.verdict),
                 probes: found.probes,
@@ -244,6 +246,12 @@ impl Case {
         contracts.sort_by(|a, b| (&a.contract, &a.region).cmp(&(&b.contract, &b.region)));
         contracts
     }
+}
+
+/// The level that MEETS asks for, where it is not the promised one.
+fn meets_level(level: Option<u64>, term: Term, policy: &Policy) -> Option<u64> {
+    let (level, scale) = (level?, term.scale()?);
+    Some(hardened(level, scale, policy.sla.slack_ppm)).filter(|hard| *hard != level)
 }
 
 /// Most pairs that are named.

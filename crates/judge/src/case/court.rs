@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
 use super::closing::Heard;
-use super::docket::{Docket, Row};
+use super::docket::{Docket, Row, Seated};
 use super::order::{Places, Ranks};
-use super::pool::{Found, Kind, Pool};
+use super::pool::{Found, Kind, Measure, Pool};
 use super::watch::Watches;
 use super::{AlertLine, CaseError, Claim, EpochLine, Job, Measurement, Metric, Term};
 use crate::policy::Policy;
@@ -97,15 +97,16 @@ impl Case {
     /// # Errors
     /// Too many measurements, or what the robust estimate refuses; what is in the case then is worth nothing, keep the one before.
     pub fn epoch(&mut self, sitting: &Sitting<'_>, policy: &Policy, job: &Job) -> Result<Option<Ruling>, CaseError> {
-        let rows = self.docket.seat(sitting.measurements, policy, job)?;
+        let Seated { rows, united } = self.docket.seat(sitting.measurements, policy, job)?;
         if rows.is_empty() {
             return Ok(None);
         }
+        self.unite(&united);
         let epoch = sitting.number;
         self.docket.enrol(&rows, sitting.rosters);
         self.note(sitting, &rows);
         self.estimate(epoch, &rows, policy)?;
-        self.pool.add(epoch, &rows, job, policy);
+        self.pool.add(epoch, &rows, &Measure { job, policy, evaluations: &self.evaluations });
         let pooled = pooled_epochs(policy);
         self.pool.age(epoch.saturating_add(1).saturating_sub(pooled));
         self.hear(&rows);
@@ -130,6 +131,17 @@ impl Case {
         // While nobody can tell who is right, nothing is done to anybody.
         let alerts = if disputed { Vec::new() } else { self.watch(sitting, &rows, policy, job) };
         Ok(Some(Ruling { lines, alerts }))
+    }
+
+    /// What was kept of groups that are one from now on becomes what is kept of that one.
+    fn unite(&mut self, united: &BTreeMap<u32, u32>) {
+        if united.is_empty() {
+            return;
+        }
+        self.pool.unite(united);
+        for history in self.histories.values_mut() {
+            united.iter().for_each(|(from, into)| history.unite(*from, *into));
+        }
     }
 
     fn note(&mut self, sitting: &Sitting<'_>, rows: &[Row<'_>]) {
@@ -161,7 +173,6 @@ impl Case {
     }
 
     fn estimate(&mut self, epoch: u64, rows: &[Row<'_>], policy: &Policy) -> Result<(), CaseError> {
-        let groups = self.docket.groups_of_attesters();
         for metric in Metric::ALL {
             let observations = super::voices::observations(rows, metric);
             if observations.is_empty() {
@@ -170,7 +181,7 @@ impl Case {
             let input = Epoch {
                 number: epoch,
                 hosters: u32::try_from(self.docket.subjects.len()).unwrap_or(u32::MAX),
-                groups: &groups,
+                groups: self.docket.groups.of_attesters(),
                 barred: &[],
                 observations: &observations,
             };
@@ -184,7 +195,8 @@ impl Case {
 
     /// Groups that are flagged in any estimate: who lies about one thing is believed about none.
     pub(super) fn flagged(&self) -> BTreeSet<u32> {
-        self.evaluations.values().flat_map(|evaluation| evaluation.flags.iter().map(|flag| flag.group)).collect()
+        let flags = self.evaluations.values().flat_map(|evaluation| &evaluation.flags);
+        flags.map(|flag| self.docket.groups.now(flag.group)).collect()
     }
 
     /// Whether nobody can tell who is right: earlier verdicts stand and sanctions rest.
@@ -217,7 +229,7 @@ impl Case {
 
     fn watch(&mut self, sitting: &Sitting<'_>, rows: &[Row<'_>], policy: &Policy, job: &Job) -> Vec<AlertLine> {
         let mut pool = Pool::default();
-        pool.add(sitting.number, rows, job, policy);
+        pool.add(sitting.number, rows, &Measure { job, policy, evaluations: &self.evaluations });
         let findings = self.findings_in(&pool, policy, job);
         let inversions = self.contracts(&self.findings(policy, job), &super::closing::prices(job, &[]), policy, job);
         let values = super::watch::values(self, &findings, &inversions, sitting.baselines, policy);

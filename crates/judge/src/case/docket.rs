@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::groups::Groups;
 use super::register::Register;
 use super::{CaseError, Job, MAX_MEASUREMENTS, Measurement, Roster};
 use crate::policy::{GroupRule, Policy};
@@ -41,13 +42,18 @@ pub(super) struct Docket {
     /// What is measured together: a contract, or the feed of which a contract is a part.
     pub(super) sets: Register<String>,
     pub(super) regions: Register<String>,
-    pub(super) groups: Register<String>,
-    /// Name and group. Who measures from two groups is listed twice.
-    pub(super) attesters: Register<(String, u32)>,
+    pub(super) groups: Groups,
     pub(super) subjects: Register<Subject>,
     pub(super) contracts: Register<String>,
     /// By contract.
     pub(super) members: BTreeMap<u32, Members>,
+}
+
+/// The measurements of an epoch in order.
+pub(super) struct Seated<'a> {
+    pub(super) rows: Vec<Row<'a>>,
+    /// Groups from before that turned out to be one: from which to which.
+    pub(super) united: BTreeMap<u32, u32>,
 }
 
 impl Docket {
@@ -57,7 +63,7 @@ impl Docket {
         measurements: &[&'a Measurement],
         policy: &Policy,
         job: &Job,
-    ) -> Result<Vec<Row<'a>>, CaseError> {
+    ) -> Result<Seated<'a>, CaseError> {
         if measurements.len() > MAX_MEASUREMENTS {
             let count = measurements.len();
             return Err(CaseError::TooMany { what: "measurements", count, most: MAX_MEASUREMENTS });
@@ -66,16 +72,14 @@ impl Docket {
             .iter()
             .filter_map(|measurement| Some((*measurement, region_of(job, &measurement.region)?)))
             .collect();
-        let group_of = |measurement: &Measurement| group_label(measurement, policy.committee.group);
         self.hosters.admit(here.iter().map(|(measurement, _)| measurement.hoster.clone()));
         self.sets.admit(here.iter().map(|(measurement, _)| measurement.contract.clone()));
         self.regions.admit(here.iter().map(|(_, region)| (*region).to_owned()));
-        self.groups.admit(here.iter().map(|(measurement, _)| group_of(measurement)));
-        let voice = |groups: &Register<String>, measurement: &Measurement| {
-            (measurement.attester.clone(), groups.known(&group_of(measurement)))
-        };
-        let groups = &self.groups;
-        self.attesters.admit(here.iter().map(|(measurement, _)| voice(groups, measurement)));
+        let labels: BTreeSet<(&str, String)> = here
+            .iter()
+            .map(|(measurement, _)| (measurement.attester.as_str(), group_label(measurement, policy.committee.group)))
+            .collect();
+        let united = self.groups.admit(&labels);
         let seats: Vec<(Subject, &Measurement)> = here
             .iter()
             .map(|(measurement, region)| {
@@ -88,15 +92,14 @@ impl Docket {
             })
             .collect();
         self.subjects.admit(seats.iter().map(|(subject, _)| *subject));
-        let row = |(subject, measurement): &(Subject, &'a Measurement)| {
-            let attester = self.attesters.known(&voice(&self.groups, measurement));
-            let group = self.attesters.get(attester).map_or(0, |(_, group)| *group);
-            Row { subject: self.subjects.known(subject), attester, group, measurement }
+        let row = |(subject, measurement): (Subject, &'a Measurement)| {
+            let (attester, group) = self.groups.of_attester(&measurement.attester);
+            Row { subject: self.subjects.known(&subject), attester, group, measurement }
         };
         let mut rows: Vec<Row<'a>> =
-            here.iter().zip(&seats).map(|((measurement, _), (subject, _))| row(&(*subject, *measurement))).collect();
+            here.iter().zip(&seats).map(|((measurement, _), (subject, _))| row((*subject, *measurement))).collect();
         rows.sort_by_key(|row| (row.subject, row.attester, row.measurement.at_s, row.measurement.round));
-        Ok(rows)
+        Ok(Seated { rows, united })
     }
 
     /// Says who hosts which contract. Without rosters every set is a contract of those who were measured in it.
@@ -121,11 +124,6 @@ impl Docket {
             let contract = self.contracts.number(contract.clone());
             self.members.insert(contract, Members { set, hosters });
         }
-    }
-
-    /// The group of every attester.
-    pub(super) fn groups_of_attesters(&self) -> Vec<u32> {
-        self.attesters.iter().map(|(_, group)| *group).collect()
     }
 
     /// The subjects of each contract and region, by contract and region.

@@ -7,14 +7,8 @@ use crate::robust::Flag;
 impl Case {
     pub(super) fn flags(&self) -> Vec<FlagLine> {
         let of_metric = |metric: Metric, flag: &Flag| FlagLine {
-            group: self.docket.groups.name(flag.group).to_owned(),
-            attesters: self
-                .docket
-                .attesters
-                .iter()
-                .filter(|(_, group)| *group == flag.group)
-                .map(|(name, _)| name.clone())
-                .collect(),
+            group: self.docket.groups.name(self.docket.groups.now(flag.group)).to_owned(),
+            attesters: self.docket.groups.members(self.docket.groups.now(flag.group)).cloned().collect(),
             metric,
             reason: flag.reason,
             evidence: flag

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::docket::Row;
-use super::{Job, Term};
-use crate::histogram::{Kept, Scale};
-use crate::policy::{PPM, Policy};
-use crate::verdict::{ShareFinding, Tally, Terms, Verdict};
+use super::{Job, Metric, Term};
+use crate::fixed::Fixed;
+use crate::policy::Policy;
+use crate::robust::Evaluation;
+use crate::verdict::{Graded, Levels, ShareFinding, Terms, graded};
 
 /// What is counted: the terms of a job, and storage proofs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub(super) enum Kind {
 pub(super) struct Counts {
     /// Surely kept it, with the policy's slack.
     sure: u64,
+    /// Surely kept it.
+    kept: u64,
     /// Kept it or are too near to tell.
     maybe: u64,
     /// All.
@@ -61,6 +64,7 @@ pub(super) struct Found {
 impl Counts {
     fn plus(&mut self, more: &Self) {
         self.sure = self.sure.saturating_add(more.sure);
+        self.kept = self.kept.saturating_add(more.kept);
         self.maybe = self.maybe.saturating_add(more.maybe);
         self.of = self.of.saturating_add(more.of);
         self.unclear = self.unclear.saturating_add(more.unclear);
@@ -68,19 +72,37 @@ impl Counts {
 
     fn minus(&mut self, less: &Self) {
         self.sure = self.sure.saturating_sub(less.sure);
+        self.kept = self.kept.saturating_sub(less.kept);
         self.maybe = self.maybe.saturating_sub(less.maybe);
         self.of = self.of.saturating_sub(less.of);
         self.unclear = self.unclear.saturating_sub(less.unclear);
     }
 }
 
+/// By what the rows of an epoch are counted.
+#[derive(Clone, Copy)]
+pub(super) struct Measure<'m> {
+    pub(super) job: &'m Job,
+    pub(super) policy: &'m Policy,
+    pub(super) evaluations: &'m BTreeMap<Metric, Evaluation>,
+}
+
+impl Measure<'_> {
+    /// How much higher a group measures than the median group, in doublings of what a term is about.
+    fn effect(&self, term: Term, group: u32) -> Fixed {
+        let evaluation = term.metric().and_then(|metric| self.evaluations.get(&metric));
+        let fit = evaluation.and_then(|evaluation| evaluation.groups.get(group as usize));
+        fit.map_or(Fixed::ZERO, |fit| fit.effect)
+    }
+}
+
 impl Pool {
     /// Adds an epoch.
-    pub(super) fn add(&mut self, epoch: u64, rows: &[Row<'_>], job: &Job, policy: &Policy) {
+    pub(super) fn add(&mut self, epoch: u64, rows: &[Row<'_>], measure: &Measure<'_>) {
         let mut sums: BTreeMap<Key, Counts> = BTreeMap::new();
         let mut rounds: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
         for row in rows {
-            for (kind, counts) in counts(row, job, policy) {
+            for (kind, counts) in counts(row, measure) {
                 sums.entry((kind, row.subject, row.group)).or_default().plus(&counts);
             }
             rounds.entry(row.subject).or_default().insert(row.measurement.round);
@@ -117,13 +139,26 @@ impl Pool {
         }
     }
 
+    /// What groups added that are one from now on becomes what that one added.
+    pub(super) fn unite(&mut self, united: &BTreeMap<u32, u32>) {
+        let now = |(kind, subject, group): Key| (kind, subject, united.get(&group).copied().unwrap_or(group));
+        let summed = |counts: &mut dyn Iterator<Item = (Key, Counts)>| {
+            let mut sums: BTreeMap<Key, Counts> = BTreeMap::new();
+            counts.for_each(|(key, counts)| sums.entry(now(key)).or_default().plus(&counts));
+            sums
+        };
+        self.counts = summed(&mut std::mem::take(&mut self.counts).into_iter());
+        for added in &mut self.epochs {
+            added.counts = summed(&mut std::mem::take(&mut added.counts).into_iter()).into_iter().collect();
+        }
+    }
+
     /// Rounds in which a subject was measured.
     pub(super) fn rounds(&self, subject: u32) -> u64 {
         self.rounds.get(&subject).copied().unwrap_or(0)
     }
 
-    /// What may be said of a kind about a subject. MEETS needs probes that surely kept it, FAILS is said only of those that surely did
-    /// not: a level inside a bucket of a histogram is nobody's fault.
+    /// What may be said of a kind about a subject. A level inside a bucket of a histogram is nobody's fault.
     pub(super) fn find(
         &self,
         kind: Kind,
@@ -133,23 +168,15 @@ impl Pool {
         disputed: bool,
     ) -> Found {
         let of_subject = || self.counts.range((kind, subject, 0)..=(kind, subject, u32::MAX));
-        let tallies = |met: fn(&Counts) -> u64| -> Vec<Tally> {
-            of_subject().map(|((_, _, group), sum)| Tally { group: *group, met: met(sum), of: sum.of }).collect()
-        };
-        let (sure, maybe) = (tallies(|sum| sum.sure), tallies(|sum| sum.maybe));
-        let mut finding = crate::verdict::share(&sure, counts, terms, disputed);
-        if sure != maybe {
-            let loose = crate::verdict::share(&maybe, counts, terms, disputed);
-            finding.high_ppm = loose.high_ppm;
-            finding.verdict = match (finding.verdict, loose.verdict) {
-                (_, Verdict::Fails) => Verdict::Fails,
-                (Verdict::Fails, _) => Verdict::Unproven { because: crate::verdict::Doubt::TooClose },
-                (tight, _) => tight,
-            };
-        }
+        let tallies: Vec<Graded> = of_subject()
+            .map(|((_, _, group), sum)| {
+                let Counts { sure, kept, maybe, of, .. } = *sum;
+                Graded { group: *group, sure, kept, maybe, of }
+            })
+            .collect();
         let counted = || of_subject().filter(|((_, _, group), _)| counts(*group));
         Found {
-            finding,
+            finding: graded(&tallies, counts, terms, disputed),
             probes: counted().map(|(_, sum)| sum.of).sum(),
             unclear: counted().map(|(_, sum)| sum.unclear).sum(),
         }
@@ -157,9 +184,9 @@ impl Pool {
 }
 
 /// What one measurement says about every kind.
-fn counts(row: &Row<'_>, job: &Job, policy: &Policy) -> Vec<(Kind, Counts)> {
+fn counts(row: &Row<'_>, measure: &Measure<'_>) -> Vec<(Kind, Counts)> {
     let measured = row.measurement;
-    let whole = |met: u64, of: u64| Counts { sure: met, maybe: met, of, unclear: 0 };
+    let whole = |met: u64, of: u64| Counts { sure: met, kept: met, maybe: met, of, unclear: 0 };
     let outcomes = &measured.outcomes;
     let mut all = vec![
         (Kind::Term(Term::Availability), whole(outcomes.served(), outcomes.counted())),
@@ -172,29 +199,20 @@ fn counts(row: &Row<'_>, job: &Job, policy: &Policy) -> Vec<(Kind, Counts)> {
         (Term::Ingress, &measured.ingress_bps, 0),
     ];
     for (term, values, failed) in levels {
-        let (Some(level), Some(scale)) = (job.level(term), term.scale()) else { continue };
-        let tight: Kept = values.keeping(scale, tightened(level, scale, policy.sla.slack_ppm));
-        let plain = values.keeping(scale, level);
+        let (Some(level), Some(scale)) = (measure.job.level(term), term.scale()) else { continue };
+        let levels = Levels::new(level, scale, measure.effect(term, row.group), measure.policy.sla.slack_ppm);
+        let (fair, easy) = (values.keeping(scale, levels.fair), values.keeping(scale, levels.easy));
         all.push((
             Kind::Term(term),
             Counts {
-                sure: tight.kept,
-                maybe: plain.kept.saturating_add(plain.unclear),
-                of: plain.all.saturating_add(failed),
-                unclear: plain.unclear,
+                sure: values.keeping(scale, levels.hard).kept,
+                kept: fair.kept,
+                maybe: easy.kept.saturating_add(easy.unclear),
+                of: fair.all.saturating_add(failed),
+                unclear: fair.unclear,
             },
         ));
     }
     all.retain(|(_, counts)| counts.of > 0);
     all
-}
-
-/// The level that must be kept for MEETS: harder than the promised one by the policy's slack.
-fn tightened(level: u64, scale: Scale, slack_ppm: u32) -> u64 {
-    let (level, one, more) = (u128::from(level), u128::from(PPM), u128::from(PPM) + u128::from(slack_ppm));
-    let tight = match scale {
-        Scale::LatencyUs => level * one / more,
-        Scale::ThroughputBps => (level * more).div_ceil(one),
-    };
-    u64::try_from(tight).unwrap_or(u64::MAX)
 }

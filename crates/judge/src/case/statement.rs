@@ -130,6 +130,8 @@ pub struct TermFinding {
     pub level: Option<u64>,
     /// The share that is promised, parts per million.
     pub guarantee_ppm: u32,
+    /// The level that MEETS asks for, which is harder by the policy's slack; absent where it is the promised one.
+    pub meets_level: Option<u64>,
     /// What may be said of it. Of a dispute: the finding without it, with the verdict DISPUTED.
     pub finding: ShareFinding,
     /// The verdict of the last epoch without a dispute, which stands while one lasts.

@@ -83,6 +83,30 @@ impl History {
         self.pairs.retain(|pair| pair.hoster != hoster);
     }
 
+    /// Makes what is remembered of one group part of what is remembered of another: they turned out to be one. Of the two reputations the
+    /// worse one stays.
+    pub fn unite(&mut self, from: u32, into: u32) {
+        let record = |group: u32| self.groups.get(group as usize).copied();
+        if let (Some(gone), Some(kept)) = (record(from), record(into)) {
+            let worse = |a: Reputation, b: Reputation| if b.trust_ppm() < a.trust_ppm() { b } else { a };
+            self.groups[into as usize] = GroupRecord {
+                reputation: worse(kept.reputation, gone.reputation),
+                originality: worse(kept.originality, gone.originality),
+                weight_ppm: kept.weight_ppm.min(gone.weight_ppm),
+                effect: kept.effect,
+            };
+        }
+        self.pairs.iter_mut().filter(|pair| pair.group == from).for_each(|pair| pair.group = into);
+        self.pairs.sort_by_key(Pair::key);
+        self.pairs.dedup_by(|next, kept| {
+            let same = next.key() == kept.key();
+            if same {
+                kept.join(next);
+            }
+            same
+        });
+    }
+
     pub(super) fn groups(&self) -> &[GroupRecord] {
         &self.groups
     }

@@ -26,6 +26,21 @@ pub struct Tally {
     pub of: u64,
 }
 
+/// Probes of one group of which some are too near to the level to tell, or are judged by a level that is not the promised one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Graded {
+    /// The group.
+    pub group: u32,
+    /// Probes that surely kept what MEETS asks for.
+    pub sure: u64,
+    /// Probes that kept the level.
+    pub kept: u64,
+    /// Probes that kept it or may have.
+    pub maybe: u64,
+    /// Probes sent.
+    pub of: u64,
+}
+
 /// What is promised and how it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -83,6 +98,30 @@ pub fn share(tallies: &[Tally], counts: impl Fn(u32) -> bool, terms: &Terms, dis
         effective: effective.floor().max(0) as u64,
     };
     if disputed { finding } else { ShareFinding { verdict: judge(&finding, &worst, terms), ..finding } }
+}
+
+/// The same where not every probe can be told: MEETS needs those that surely kept it, FAILS is said only of those that surely did not. The
+/// share is that of probes that kept the level.
+pub fn graded(tallies: &[Graded], counts: impl Fn(u32) -> bool + Copy, terms: &Terms, disputed: bool) -> ShareFinding {
+    let by = |met: fn(&Graded) -> u64| -> ShareFinding {
+        let tallies: Vec<Tally> =
+            tallies.iter().map(|graded| Tally { group: graded.group, met: met(graded), of: graded.of }).collect();
+        share(&tallies, counts, terms, disputed)
+    };
+    let mut finding = by(|graded| graded.sure);
+    if tallies.iter().any(|graded| graded.kept != graded.sure) {
+        finding.share_ppm = by(|graded| graded.kept).share_ppm;
+    }
+    if tallies.iter().any(|graded| graded.maybe != graded.sure) {
+        let loose = by(|graded| graded.maybe);
+        finding.high_ppm = loose.high_ppm;
+        finding.verdict = match (finding.verdict, loose.verdict) {
+            (_, Verdict::Fails) => Verdict::Fails,
+            (Verdict::Fails, _) => Verdict::Unproven { because: Doubt::TooClose },
+            (tight, _) => tight,
+        };
+    }
+    finding
 }
 
 fn judge(finding: &ShareFinding, worst: &Pool, terms: &Terms) -> Verdict {

@@ -1,4 +1,4 @@
-use super::world::{HOSTERS, World, address, job, lie, many, policy};
+use super::world::{HOSTERS, Truth, World, address, job, lie, many, policy};
 use super::*;
 use crate::case::{Bandwidth, Evidence, Fit, Hindrance, Job, Metric, Values};
 use crate::histogram::{Scale, SparseHistogram};
@@ -89,6 +89,36 @@ fn identities_of_one_operator_are_one_group() {
     assert_eq!(judge(&evidence, &policy(), &job()).unwrap().groups, 1);
 }
 
+/// One attester is one voice, whatever operators it names, in one epoch or one after the other.
+#[test]
+fn an_attester_with_many_operators_is_one_group() {
+    let named = |operator: &dyn Fn(u32, u64) -> u32| {
+        let mut evidence = World::new(&HOSTERS).evidence();
+        for measurement in &mut evidence.measurements {
+            let number: u32 = measurement.attester[3..].parse().unwrap();
+            if number < 6 {
+                measurement.attester = "att00".to_owned();
+                measurement.operator = Some(format!("op{}", operator(number, measurement.round)));
+            }
+        }
+        judge(&evidence, &policy(), &job()).unwrap()
+    };
+    let too_few = Verdict::Unproven { because: Doubt::TooFewGroups { have: 4, needed: 6 } };
+    // Six operators at once, and six one after the other.
+    for operator in [&(|number, _| number) as &dyn Fn(u32, u64) -> u32, &|_, round| round as u32] {
+        let statement = named(operator);
+        assert_eq!((statement.groups, statement.attesters), (4, 4));
+        assert_eq!(verdict(&statement, "anna", Term::Egress), too_few);
+    }
+    // Whoever shares a label with it is part of the same group, with all that was heard from it before.
+    let mut evidence = World::new(&HOSTERS).evidence();
+    for measurement in evidence.measurements.iter_mut().filter(|measurement| measurement.attester == "att00") {
+        measurement.operator = Some(format!("op{:02}", measurement.round));
+    }
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    assert_eq!((statement.groups, statement.attesters), (4, 9), "six epochs, six operators");
+}
+
 /// Committees of five are pooled over rounds until at least six groups measured.
 #[test]
 fn rounds_of_five_are_pooled_until_six_groups_measured() {
@@ -122,6 +152,49 @@ fn faults_of_attesters_count_for_nobody() {
     let month = &hoster(&statement, "anna").placements[0].windows[2];
     assert_eq!((month.availability_ppm, month.excluded), (Some(1_000_000), 6 * 9 * 100));
     assert_eq!(month.causes.len(), 2);
+}
+
+/// A hoster of 1 Gbit/s, measured by twelve of whom five have lines of 20 Mbit/s: what a line lets through is no fault of the hoster.
+#[test]
+fn a_slow_line_of_an_attester_counts_for_nobody() {
+    let fast = |name| Truth { name, egress_bps: 1_000_000_000, ..HOSTERS[0] };
+    let promise = Some(Bandwidth { speed_bps: 25_000_000, guarantee_ppm: 950_000 });
+    let job = Job { latency: None, egress: promise, ..job() };
+    let behind_lines = |hosters: &[Truth]| {
+        let world = World { attesters: 12, epochs: 12, ..World::new(hosters) };
+        let mut evidence = world.evidence();
+        for measurement in &mut evidence.measurements {
+            let number: u32 = measurement.attester[3..].parse().unwrap();
+            let Values::Exact(rates) = &mut measurement.egress_bps else { unreachable!() };
+            rates.iter_mut().filter(|_| number < 5).for_each(|rate| *rate = (*rate / 50).min(20_000_000));
+        }
+        evidence
+    };
+    let alone = judge(&behind_lines(&[fast("h1")]), &policy(), &job).unwrap();
+    assert_ne!(verdict(&alone, "h1", Term::Egress), Verdict::Fails);
+    // Those who measure several hosters show what their lines let through, and who is slow is slow over every line.
+    let slow = Truth { name: "h4", egress_bps: 10_000_000, ..HOSTERS[0] };
+    let several = judge(&behind_lines(&[fast("h1"), fast("h2"), fast("h3"), slow]), &policy(), &job).unwrap();
+    for name in ["h1", "h2", "h3"] {
+        assert_eq!(verdict(&several, name, Term::Egress), Verdict::Meets, "{name}");
+    }
+    assert_eq!(verdict(&several, "h4", Term::Egress), Verdict::Fails);
+}
+
+/// With slack the share and the level beside it are of the same promise; MEETS asks for more and says for how much.
+#[test]
+fn with_slack_the_share_is_of_the_promised_level() {
+    let evidence = World::new(&HOSTERS).evidence();
+    let mut strict = policy();
+    strict.sla.slack_ppm = 4_000_000;
+    let [plain, tight] = [policy(), strict].map(|policy| {
+        let statement = judge(&evidence, &policy, &job()).unwrap();
+        hoster(&statement, "bert").placements[0].terms[2]
+    });
+    assert_eq!((plain.meets_level, tight.meets_level), (None, Some(50_000_000)));
+    assert_eq!((plain.finding.share_ppm, plain.finding.verdict), (1_000_000, Verdict::Meets));
+    assert_eq!((tight.finding.share_ppm, tight.level), (1_000_000, Some(10_000_000)));
+    assert!(matches!(tight.finding.verdict, Verdict::Unproven { .. }), "{tight:?}");
 }
 
 /// A level inside a bucket: neither surely kept nor surely broken.

@@ -48,6 +48,14 @@ impl Pair {
         self.residual_sum = self.residual_sum.saturating_add(residual.raw());
     }
 
+    /// Adds the reports of another pair.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.level_weight = self.level_weight.saturating_add(other.level_weight);
+        self.residual_weight = self.residual_weight.saturating_add(other.residual_weight);
+        self.level_sum = self.level_sum.saturating_add(other.level_sum);
+        self.residual_sum = self.residual_sum.saturating_add(other.residual_sum);
+    }
+
     pub(super) fn level(&self) -> Option<Fixed> {
         mean(self.level_sum, self.level_weight)
     }
