@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::court::{Case, Last};
 use super::docket::Row;
 use super::fit;
+use super::order::Ranks;
 use super::pool::{Found, Kind};
 use super::{
-    ContractStatement, DisputeLine, EpochLine, HosterStatement, InversionLine, Job, Metric, MetricEstimate, Offer,
-    Placement, RankLine, Statement, Term, TermFinding,
+    ContractStatement, EpochLine, HosterStatement, InversionLine, Job, Metric, MetricEstimate, Offer, Placement,
+    RankLine, Statement, Term, TermFinding,
 };
 use crate::histogram::{Scale, SparseHistogram};
 use crate::pay;
@@ -80,10 +81,6 @@ impl Case {
             (0..self.docket.hosters.len() as u32).filter_map(|hoster| self.hoster(hoster, &closing)).collect();
         hosters.sort_by(|a, b| a.hoster.cmp(&b.hoster));
         epochs.sort_by(|a, b| (a.epoch, &a.hoster).cmp(&(b.epoch, &b.hoster)));
-        let disputes = self
-            .evaluations
-            .iter()
-            .filter_map(|(metric, evaluation)| Some(DisputeLine { metric: *metric, dispute: evaluation.dispute? }));
         Some(Statement {
             policy: policy.label(),
             job: job.name.clone(),
@@ -94,9 +91,9 @@ impl Case {
             elsewhere: last.elsewhere,
             attesters: self.docket.groups.attesters() as u32,
             groups: self.docket.groups.len() as u32,
-            disputes: disputes.collect(),
+            disputes: self.disputes(job),
             hosters,
-            contracts: self.contracts(&closing.findings, &closing.prices, policy, job),
+            contracts: self.contracts(self.ranks(&closing.findings, policy, job), &closing.prices, policy),
             flags: self.flags(),
             epochs,
         })
@@ -204,10 +201,9 @@ impl Case {
 
     pub(super) fn contracts(
         &self,
-        findings: &Findings,
+        ranks: Ranks,
         prices: &BTreeMap<&str, u64>,
         policy: &Policy,
-        job: &Job,
     ) -> Vec<ContractStatement> {
         let now_s = self.last.map_or(0, |last| last.end_s);
         let line = |contract: u32, subject: u32, best: u32, worst: u32| {
@@ -224,8 +220,8 @@ impl Case {
                 price: prices.get(name).copied(),
             }
         };
-        let ranks = self.ranks(findings, policy, job).into_iter();
         let mut contracts: Vec<ContractStatement> = ranks
+            .into_iter()
             .map(|((contract, region), intervals)| {
                 let mut ranks: Vec<RankLine> = intervals
                     .into_iter()

@@ -10,10 +10,10 @@ use super::docket::{Docket, Row, Seated};
 use super::order::{Places, Ranks};
 use super::pool::{Found, Kind, Measure, Pool};
 use super::watch::Watches;
-use super::{AlertLine, CaseError, Claim, EpochLine, Job, Measurement, Metric, Term};
+use super::{AlertLine, CaseError, Claim, DisputeLine, EpochLine, Job, Measurement, Metric, Term};
 use crate::policy::Policy;
 use crate::qualification::{self, Record};
-use crate::robust::{self, Epoch, Evaluation, History};
+use crate::robust::{self, Epoch, Evaluation, FlagReason, History, Observation};
 use crate::verdict::{Terms, Verdict};
 
 /// A job under judgement, as it stands after an epoch: integers only, in one order, so that a ledger can carry and hash it. The same
@@ -32,7 +32,8 @@ pub struct Case {
     pub(super) records: Vec<Record>,
     /// The evidence of the last epoch, by hoster.
     pub(super) evidence: Vec<qualification::Evidence>,
-    pub(super) audits: Vec<u64>,
+    /// Probes and storage proofs that count, by hoster and group.
+    pub(super) audits: BTreeMap<(u32, u32), u64>,
     /// The last verdict without a dispute.
     pub(super) standing: BTreeMap<(Term, u32), Verdict>,
     pub(super) places: Places,
@@ -41,9 +42,11 @@ pub struct Case {
 }
 
 /// The last epoch, and all before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Last {
     pub(super) epoch: u64,
+    /// The first epoch of which probes are still pooled.
+    pub(super) pooled_from: u64,
     pub(super) end_s: u64,
     pub(super) from_s: u64,
     pub(super) to_s: u64,
@@ -104,21 +107,21 @@ impl Case {
         self.unite(&united);
         let epoch = sitting.number;
         self.docket.enrol(&rows, sitting.rosters);
-        self.note(sitting, &rows);
+        self.note(sitting, &rows, policy);
         self.estimate(epoch, &rows, policy)?;
-        self.pool.add(epoch, &rows, &Measure { job, policy, evaluations: &self.evaluations });
-        let pooled = pooled_epochs(policy);
-        self.pool.age(epoch.saturating_add(1).saturating_sub(pooled));
+        self.pool.add(epoch, &rows, &Measure { epoch, job, policy, evaluations: &self.evaluations });
+        self.pool.age(self.last.map_or(0, |last| last.pooled_from));
         self.hear(&rows);
         let findings = self.findings(policy, job);
-        let disputed = self.is_disputed();
+        let disputed = self.is_disputed(job);
+        let mut ranks = Ranks::new();
         if !disputed {
             for ((kind, subject), found) in &findings {
                 if let Kind::Term(term) = kind {
                     self.standing.insert((*term, *subject), found.finding.verdict);
                 }
             }
-            let ranks = self.ranks(&findings, policy, job);
+            ranks = self.ranks_of_measured(&rows, &findings, policy, job);
             self.places.add(&ranks, sitting.end_s, policy);
             let (docket, places) = (&self.docket, &mut self.places);
             places.keep(|contract, subject| {
@@ -129,7 +132,7 @@ impl Case {
         self.claims.epoch(sitting.claims, &self.evaluations, &self.docket, policy);
         let lines = self.step(epoch, &findings, disputed, policy, job);
         // While nobody can tell who is right, nothing is done to anybody.
-        let alerts = if disputed { Vec::new() } else { self.watch(sitting, &rows, policy, job) };
+        let alerts = if disputed { Vec::new() } else { self.watch(sitting, &rows, ranks, policy, job) };
         Ok(Some(Ruling { lines, alerts }))
     }
 
@@ -142,15 +145,20 @@ impl Case {
         for history in self.histories.values_mut() {
             united.iter().for_each(|(from, into)| history.unite(*from, *into));
         }
+        for ((hoster, group), count) in std::mem::take(&mut self.audits) {
+            let sum = self.audits.entry((hoster, self.docket.groups.now(group))).or_default();
+            *sum = sum.saturating_add(count);
+        }
     }
 
-    fn note(&mut self, sitting: &Sitting<'_>, rows: &[Row<'_>]) {
+    fn note(&mut self, sitting: &Sitting<'_>, rows: &[Row<'_>], policy: &Policy) {
         let times = || rows.iter().map(|row| row.measurement.at_s);
         let (from_s, to_s) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
         let (here, all) = (rows.len() as u64, sitting.measurements.len() as u64);
-        let before = self.last.unwrap_or(Last { epoch: 0, end_s: 0, from_s, to_s, measurements: 0, elsewhere: 0 });
+        let before = self.last.unwrap_or(Last { from_s, to_s, ..Last::default() });
         self.last = Some(Last {
             epoch: sitting.number,
+            pooled_from: sitting.number.saturating_add(1).saturating_sub(pooled_epochs(policy)),
             end_s: sitting.end_s,
             from_s: before.from_s.min(from_s),
             to_s: before.to_s.max(to_s),
@@ -160,48 +168,90 @@ impl Case {
         let hosters = self.docket.hosters.len();
         self.records.resize_with(hosters, || Record::registered(sitting.number));
         self.evidence.resize_with(hosters, qualification::Evidence::default);
-        self.audits.resize(hosters, 0);
         for row in rows {
-            let Some(hoster) = self.docket.subjects.get(row.subject).map(|subject| subject.hoster as usize) else {
-                continue;
-            };
+            let Some(subject) = self.docket.subjects.get(row.subject) else { continue };
             let seen = row.measurement.outcomes.counted().saturating_add(row.measurement.proofs);
-            if let Some(audits) = self.audits.get_mut(hoster) {
-                *audits = audits.saturating_add(seen);
-            }
+            let audits = self.audits.entry((subject.hoster, row.group)).or_default();
+            *audits = audits.saturating_add(seen);
         }
     }
 
     fn estimate(&mut self, epoch: u64, rows: &[Row<'_>], policy: &Policy) -> Result<(), CaseError> {
-        for metric in Metric::ALL {
-            let observations = super::voices::observations(rows, metric);
-            if observations.is_empty() {
-                continue;
-            }
+        let all = Metric::ALL.map(|metric| (metric, super::voices::observations(rows, metric)));
+        let measured: Vec<_> = all.into_iter().filter(|(_, observations)| !observations.is_empty()).collect();
+        let mut found: BTreeMap<Metric, (History, Evaluation)> = BTreeMap::new();
+        let evaluate = |case: &Self, metric: Metric, observations: &[Observation], barred: &[u32]| {
             let input = Epoch {
                 number: epoch,
-                hosters: u32::try_from(self.docket.subjects.len()).unwrap_or(u32::MAX),
-                groups: self.docket.groups.of_attesters(),
-                barred: &[],
-                observations: &observations,
+                hosters: u32::try_from(case.docket.subjects.len()).unwrap_or(u32::MAX),
+                groups: case.docket.groups.of_attesters(),
+                barred,
+                observations,
             };
-            let history = self.histories.entry(metric).or_default();
-            let evaluation = robust::evaluate(history, &input, &policy.robust)
+            let mut history = case.histories.get(&metric).cloned().unwrap_or_default();
+            let evaluation = robust::evaluate(&mut history, &input, &policy.robust)
                 .map_err(|source| CaseError::Robust { epoch, source })?;
+            Ok::<_, CaseError>((history, evaluation))
+        };
+        for (metric, observations) in &measured {
+            found.insert(*metric, evaluate(self, *metric, observations, &[])?);
+        }
+        // Who lies about one thing is believed about none: what each estimate found alone bars from all others.
+        let old = self.telling().filter(|(metric, _)| !found.contains_key(metric));
+        let new = found.iter().map(|(metric, (_, evaluation))| (*metric, evaluation));
+        let alone: Vec<(Metric, BTreeSet<u32>)> = old
+            .chain(new.filter(|(_, evaluation)| evaluation.dispute.is_none()))
+            .map(|(metric, evaluation)| (metric, self.own_flags(evaluation).collect()))
+            .collect();
+        for (metric, observations) in &measured {
+            let of = |own: bool| alone.iter().filter(move |(other, _)| (other == metric) == own).flat_map(|(_, of)| of);
+            let own: BTreeSet<u32> = of(true).copied().collect();
+            let barred: BTreeSet<u32> = of(false).filter(|group| !own.contains(group)).copied().collect();
+            if !barred.is_empty() {
+                let barred: Vec<u32> = barred.into_iter().collect();
+                found.insert(*metric, evaluate(self, *metric, observations, &barred)?);
+            }
+        }
+        for (metric, (history, evaluation)) in found {
+            self.histories.insert(metric, history);
             self.evaluations.insert(metric, evaluation);
         }
         Ok(())
     }
 
-    /// Groups that are flagged in any estimate: who lies about one thing is believed about none.
-    pub(super) fn flagged(&self) -> BTreeSet<u32> {
-        let flags = self.evaluations.values().flat_map(|evaluation| &evaluation.flags);
-        flags.map(|flag| self.docket.groups.now(flag.group)).collect()
+    /// The last evaluation of every metric, as long as probes of its epoch are pooled and nobody disputes it. Where nobody can tell who is
+    /// right, nobody is silenced.
+    pub(super) fn telling(&self) -> impl Iterator<Item = (Metric, &Evaluation)> {
+        let from = self.last.map_or(0, |last| last.pooled_from);
+        let all = self.evaluations.iter().map(|(metric, evaluation)| (*metric, evaluation));
+        all.filter(move |(_, evaluation)| evaluation.dispute.is_none() && evaluation.epoch >= from)
     }
 
-    /// Whether nobody can tell who is right: earlier verdicts stand and sanctions rest.
-    pub fn is_disputed(&self) -> bool {
-        self.evaluations.values().any(|evaluation| evaluation.dispute.is_some())
+    /// Groups that an evaluation flagged for what they said in it.
+    fn own_flags(&self, evaluation: &Evaluation) -> impl Iterator<Item = u32> {
+        let own = evaluation.flags.iter().filter(|flag| flag.reason != FlagReason::Barred);
+        own.map(|flag| self.docket.groups.now(flag.group))
+    }
+
+    /// Groups that are flagged in any estimate: who lies about one thing is believed about none.
+    pub(super) fn flagged(&self) -> BTreeSet<u32> {
+        self.telling().flat_map(|(_, evaluation)| self.own_flags(evaluation)).collect()
+    }
+
+    /// Estimates of the last epoch of which nobody can tell who is right, and that the job asks for: earlier verdicts stand and sanctions
+    /// rest. What nobody was promised freezes nothing, and what was not measured in the epoch is no dispute of it.
+    pub(super) fn disputes(&self, job: &Job) -> Vec<DisputeLine> {
+        let asked: BTreeSet<Metric> = job.terms().into_iter().filter_map(|(term, _)| term.metric()).collect();
+        let here = self
+            .evaluations
+            .iter()
+            .filter(|(metric, found)| asked.contains(metric) && Some(found.epoch) == self.last_epoch());
+        here.filter_map(|(metric, found)| Some(DisputeLine { metric: *metric, dispute: found.dispute? })).collect()
+    }
+
+    /// Whether nobody can tell who is right about anything that the job asks for.
+    pub fn is_disputed(&self, job: &Job) -> bool {
+        !self.disputes(job).is_empty()
     }
 
     pub(super) fn findings(&self, policy: &Policy, job: &Job) -> BTreeMap<(Kind, u32), Found> {
@@ -210,7 +260,7 @@ impl Case {
 
     /// What is found of every kind and subject in a pool.
     pub(super) fn findings_in(&self, pool: &Pool, policy: &Policy, job: &Job) -> BTreeMap<(Kind, u32), Found> {
-        let (flagged, disputed) = (self.flagged(), self.is_disputed());
+        let (flagged, disputed) = (self.flagged(), self.is_disputed(job));
         let counts = |group: u32| !flagged.contains(&group);
         let kinds = kinds(policy, job);
         let mut findings = BTreeMap::new();
@@ -224,14 +274,38 @@ impl Case {
     }
 
     pub(super) fn ranks(&self, findings: &BTreeMap<(Kind, u32), Found>, policy: &Policy, job: &Job) -> Ranks {
-        super::order::ranks(&self.docket, job, &self.histories, findings, policy)
+        super::order::ranks(self.docket.fields(), job, &self.histories, findings, policy)
     }
 
-    fn watch(&mut self, sitting: &Sitting<'_>, rows: &[Row<'_>], policy: &Policy, job: &Job) -> Vec<AlertLine> {
+    /// Ranks in the contracts and regions in which the epoch measured anything of what ranks are made from.
+    fn ranks_of_measured(
+        &self,
+        rows: &[Row<'_>],
+        findings: &BTreeMap<(Kind, u32), Found>,
+        policy: &Policy,
+        job: &Job,
+    ) -> Ranks {
+        let flagged = self.flagged();
+        let heard = rows.iter().filter(|row| !flagged.contains(&row.group) && row.measurement.has_probes());
+        let measured: BTreeSet<u32> = heard.map(|row| row.subject).collect();
+        let mut fields = self.docket.fields();
+        fields.retain(|_, subjects| subjects.iter().any(|subject| measured.contains(subject)));
+        super::order::ranks(fields, job, &self.histories, findings, policy)
+    }
+
+    fn watch(
+        &mut self,
+        sitting: &Sitting<'_>,
+        rows: &[Row<'_>],
+        ranks: Ranks,
+        policy: &Policy,
+        job: &Job,
+    ) -> Vec<AlertLine> {
         let mut pool = Pool::default();
-        pool.add(sitting.number, rows, &Measure { job, policy, evaluations: &self.evaluations });
+        let epoch = sitting.number;
+        pool.add(epoch, rows, &Measure { epoch, job, policy, evaluations: &self.evaluations });
         let findings = self.findings_in(&pool, policy, job);
-        let inversions = self.contracts(&self.findings(policy, job), &super::closing::prices(job, &[]), policy, job);
+        let inversions = self.contracts(ranks, &super::closing::prices(job, &[]), policy);
         let values = super::watch::values(self, &findings, &inversions, sitting.baselines, policy);
         self.watches.look(&values, sitting, policy)
     }

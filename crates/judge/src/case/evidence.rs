@@ -100,6 +100,14 @@ pub struct Evidence {
     pub offers: Vec<Offer>,
 }
 
+impl Measurement {
+    /// Whether it says how the hoster served; a storage proof alone does not.
+    pub(super) fn has_probes(&self) -> bool {
+        let values = [&self.latency_us, &self.egress_bps, &self.ingress_bps];
+        self.outcomes.counted() > 0 || values.into_iter().any(|values| !values.is_empty())
+    }
+}
+
 impl Values {
     /// No values.
     pub fn none() -> Self {

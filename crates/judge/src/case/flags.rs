@@ -2,7 +2,7 @@
 
 use super::court::Case;
 use super::{FlagLine, Flagged, Metric};
-use crate::robust::Flag;
+use crate::robust::{Evaluation, Flag, FlagReason};
 
 impl Case {
     pub(super) fn flags(&self) -> Vec<FlagLine> {
@@ -25,7 +25,11 @@ impl Case {
                 })
                 .collect(),
         };
-        let evaluations = self.evaluations.iter();
-        evaluations.flat_map(|(metric, found)| found.flags.iter().map(|flag| of_metric(*metric, flag))).collect()
+        // Who is barred here is flagged for what it said elsewhere.
+        let own = |flag: &&Flag| flag.reason != FlagReason::Barred;
+        let of_evaluation = |(metric, found): (Metric, &Evaluation)| -> Vec<FlagLine> {
+            found.flags.iter().filter(own).map(|flag| of_metric(metric, flag)).collect()
+        };
+        self.telling().flat_map(of_evaluation).collect()
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::docket::Docket;
 use super::pool::{Found, Kind};
 use super::{Job, Metric, Term};
 use crate::places::{self, PlaceHistory, Round};
@@ -25,7 +24,7 @@ pub(super) struct Places {
 /// Ranks from what is promised: one hoster is better than another where it is better beyond chance in something that the job asks for, and
 /// worse beyond chance in nothing. A price has no say.
 pub(super) fn ranks(
-    docket: &Docket,
+    fields: BTreeMap<(u32, u32), Vec<u32>>,
     job: &Job,
     histories: &BTreeMap<Metric, History>,
     findings: &BTreeMap<(Kind, u32), Found>,
@@ -43,7 +42,7 @@ pub(super) fn ranks(
         orders.push(by_availability(subjects, findings, policy));
         combined(subjects, &orders)
     };
-    docket.fields().into_iter().map(|(key, subjects)| (key, field(&subjects))).collect()
+    fields.into_iter().map(|(key, subjects)| (key, field(&subjects))).collect()
 }
 
 fn side(metric: Metric) -> Side {

@@ -82,12 +82,19 @@ impl Counts {
 /// By what the rows of an epoch are counted.
 #[derive(Clone, Copy)]
 pub(super) struct Measure<'m> {
+    pub(super) epoch: u64,
     pub(super) job: &'m Job,
     pub(super) policy: &'m Policy,
     pub(super) evaluations: &'m BTreeMap<Metric, Evaluation>,
 }
 
 impl Measure<'_> {
+    /// Whether nobody can tell who is right about a term in this epoch: what was said of it then proves nothing later either.
+    fn is_disputed(&self, term: Term) -> bool {
+        let evaluation = term.metric().and_then(|metric| self.evaluations.get(&metric));
+        evaluation.is_some_and(|found| found.dispute.is_some() && found.epoch == self.epoch)
+    }
+
     /// How much higher a group measures than the median group, in doublings of what a term is about.
     fn effect(&self, term: Term, group: u32) -> Fixed {
         let evaluation = term.metric().and_then(|metric| self.evaluations.get(&metric));
@@ -200,6 +207,9 @@ fn counts(row: &Row<'_>, measure: &Measure<'_>) -> Vec<(Kind, Counts)> {
     ];
     for (term, values, failed) in levels {
         let (Some(level), Some(scale)) = (measure.job.level(term), term.scale()) else { continue };
+        if measure.is_disputed(term) {
+            continue;
+        }
         let levels = Levels::new(level, scale, measure.effect(term, row.group), measure.policy.sla.slack_ppm);
         let (fair, easy) = (values.keeping(scale, levels.fair), values.keeping(scale, levels.easy));
         all.push((

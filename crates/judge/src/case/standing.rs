@@ -1,6 +1,6 @@
 //! What an epoch makes of every hoster's standing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::court::Case;
 use super::pool::{Found, Kind};
@@ -20,8 +20,9 @@ impl Case {
         job: &Job,
     ) -> Vec<EpochLine> {
         let mut lines = Vec::with_capacity(self.records.len());
+        let flagged = self.flagged();
         for hoster in 0..self.records.len() {
-            let evidence = self.evidence_of(hoster, epoch, findings, disputed, policy, job);
+            let evidence = self.evidence_of(hoster, (epoch, disputed), findings, &flagged, policy, job);
             let record = &self.records[hoster];
             let again = qualification::readmit(record, epoch, &policy.qualification).filter(|_| !disputed);
             let stepped = qualification::step(again.as_ref().unwrap_or(record), &evidence, &policy.qualification);
@@ -41,9 +42,9 @@ impl Case {
     fn evidence_of(
         &self,
         hoster: usize,
-        epoch: u64,
+        (epoch, disputed): (u64, bool),
         findings: &BTreeMap<(Kind, u32), Found>,
-        disputed: bool,
+        flagged: &BTreeSet<u32>,
         policy: &Policy,
         job: &Job,
     ) -> qualification::Evidence {
@@ -51,7 +52,7 @@ impl Case {
         let speeds = [Term::Egress, Term::Ingress].map(|term| range(Kind::Term(term)));
         qualification::Evidence {
             epoch,
-            audits: self.audits[hoster],
+            audits: self.audits_of(hoster as u32, flagged),
             availability: range(Kind::Term(Term::Availability)),
             integrity: range(Kind::Integrity),
             latency: range(Kind::Term(Term::Latency)),
@@ -59,6 +60,16 @@ impl Case {
             terms: self.term_counts(hoster as u32, findings, job),
             disputed,
         }
+    }
+
+    /// Probes and proofs of groups that count, of each no more than of the (lower) median group: audits cannot be bought by the dozen.
+    fn audits_of(&self, hoster: u32, flagged: &BTreeSet<u32>) -> u64 {
+        let of_hoster = self.audits.range((hoster, 0)..=(hoster, u32::MAX));
+        let counts = of_hoster.filter(|((_, group), _)| !flagged.contains(group)).map(|(_, count)| *count);
+        let mut counts: Vec<u64> = counts.filter(|count| *count > 0).collect();
+        counts.sort_unstable();
+        let Some(median) = counts.len().checked_sub(1).and_then(|last| counts.get(last / 2)).copied() else { return 0 };
+        counts.into_iter().fold(0, |sum, count| sum.saturating_add(count.min(median)))
     }
 
     /// The worst interval over contracts and regions in which enough groups measured.

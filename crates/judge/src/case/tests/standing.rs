@@ -1,7 +1,10 @@
-use super::world::{HOSTERS, Truth, World, job, policy};
+use std::collections::BTreeSet;
+
+use super::world::{HOSTERS, Truth, World, job, lie, many, policy};
 use super::*;
 use crate::case::{Evidence, Fit, Offer};
-use crate::qualification::Standing;
+use crate::outcome::ProbeOutcome;
+use crate::qualification::{Criterion, Standing};
 use crate::windows::Window;
 
 /// R79, R80, R82: who keeps every promise and was long enough on probation qualifies; who breaks one does not.
@@ -80,7 +83,7 @@ fn windows_say_how_available_and_why_not_more() {
     let month = &windows[2];
     let served = month.availability_ppm.unwrap();
     assert!((600_000..800_000).contains(&served), "{served}");
-    assert_eq!(month.causes[0].outcome, crate::outcome::ProbeOutcome::ConnectTimeout);
+    assert_eq!(month.causes[0].outcome, ProbeOutcome::ConnectTimeout);
     assert!(month.budget.unwrap().burn_ppm > 1_000_000);
 }
 
@@ -94,4 +97,42 @@ fn every_epoch_says_what_it_decided() {
     assert!(carl.windows(2).all(|pair| pair[0] == pair[1] || pair[0].down() == Some(pair[1])), "{carl:?}");
     let events = statement.epochs.iter().filter(|line| line.hoster == "carl").flat_map(|line| &line.events);
     assert!(events.into_iter().any(|event| matches!(event, crate::qualification::Event::Noticed { .. })));
+}
+
+/// Audits cannot be bought: a group counts for no more than the median one, and nothing where it is flagged.
+#[test]
+fn audits_are_counted_by_the_median_group() {
+    let audits = |statement: &Statement, name: &str| {
+        let criteria = &hoster(statement, name).explanation.criteria;
+        criteria.iter().find(|line| line.criterion == Criterion::Audits).unwrap().low
+    };
+    let world = World { epochs: 1, ..World::new(&HOSTERS) };
+    let mut evidence = world.evidence();
+    evidence.measurements.retain(|measurement| measurement.attester != "att08");
+    for measurement in evidence.measurements.iter_mut().filter(|one| one.attester == "att00") {
+        measurement.outcomes.add(ProbeOutcome::Ok, 10_000);
+    }
+    assert_eq!(audits(&judge(&evidence, &policy(), &job()).unwrap(), "anna"), Some(8 * 10));
+    // Six of twenty-one lie and are found out.
+    let mut lied = World { attesters: 21, epochs: 12, ..World::new(&many(12)) }.evidence();
+    lie(&mut lied, 6, |name| matches!(name, "h00" | "h01" | "h02").then_some((4, 1)));
+    let statement = judge(&lied, &policy(), &job()).unwrap();
+    assert_eq!(statement.flags.iter().map(|flag| flag.group.as_str()).collect::<BTreeSet<_>>().len(), 6);
+    assert_eq!(audits(&statement, "h05"), Some(15 * 12 * 10));
+}
+
+/// A round has places where it measured somebody, not wherever there is a contract.
+#[test]
+fn rounds_of_places_are_those_that_measured() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    let later = World::new(&HOSTERS).evidence().measurements.into_iter().map(|measurement| crate::case::Measurement {
+        at_s: measurement.at_s + 6 * 86_400,
+        contract: "c2".to_owned(),
+        ..measurement
+    });
+    evidence.measurements.extend(later.take(3 * 9 * 2));
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    let rounds: Vec<u64> =
+        statement.contracts.iter().map(|contract| contract.ranks[0].places.as_ref().unwrap().rounds).collect();
+    assert_eq!(rounds, [6, 2]);
 }
