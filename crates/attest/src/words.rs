@@ -45,6 +45,7 @@ fn doubt(doubt: &Doubt) -> String {
         Doubt::TooFewGroups { have, needed } => format!("{have} independent groups of {needed}"),
         Doubt::TooFewProbes { have, needed } => format!("worth {have} independent probes of {needed}"),
         Doubt::TooClose => "the evidence allows both".to_owned(),
+        Doubt::OwnClaim { bps } => format!("it says itself that it can send {}", measured(Metric::Egress, *bps)),
     }
 }
 

@@ -87,6 +87,18 @@ pub struct TermCounts {
     pub unproven: u32,
 }
 
+/// The shares that are promised, parts per million: a criterion asks for no more than its promise does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Promised {
+    /// Share of probes that are served.
+    pub availability_ppm: Option<u32>,
+    /// Share of probes within the promised latency.
+    pub latency_ppm: Option<u32>,
+    /// Share of transfers with the promised speed; of two directions the lower one.
+    pub bandwidth_ppm: Option<u32>,
+}
+
 /// What is known of one hoster at the end of an epoch. What is not known is absent, never 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -105,6 +117,8 @@ pub struct Evidence {
     pub bandwidth: Option<Range>,
     /// Verdicts on its promises.
     pub terms: TermCounts,
+    /// What is promised.
+    pub promised: Promised,
     /// The evaluation of this epoch is disputed: nothing may follow from it.
     pub disputed: bool,
 }

@@ -22,7 +22,7 @@ pub use compare::{Comparison, Direction, Mismatch, compare_hosters, cos2_at_leas
 pub const MAX_INDICES: usize = 4_096;
 
 /// Traffic in chunks and in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Traffic {
     /// Chunks.
@@ -32,7 +32,7 @@ pub struct Traffic {
 }
 
 /// How often one chunk was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexCount {
     /// The chunk's index in its feed.
@@ -44,7 +44,7 @@ pub struct IndexCount {
 }
 
 /// A hoster's report about one contract in one epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SelfReport {
     /// What came in.

@@ -57,6 +57,11 @@ pub enum Doubt {
     },
     /// The interval holds values on both sides.
     TooClose,
+    /// The hoster says itself that it can send less.
+    OwnClaim {
+        /// What counts of its claim, bits per second.
+        bps: u64,
+    },
 }
 
 /// Which side of a level is promised.

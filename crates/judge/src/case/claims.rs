@@ -1,5 +1,6 @@
 //! What hosters say about themselves, beside what was measured.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -23,14 +24,15 @@ struct State {
     claimed_bps: Option<u64>,
     used_bps: Option<u64>,
     deviates: bool,
-    /// The last report.
-    report: Option<SelfReport>,
+    /// The last report, and the epoch that it is about.
+    report: Option<(u64, SelfReport)>,
 }
 
 impl Claims {
     /// Looks at the last claim of every hoster in an epoch. Nothing can be said of hosters and contracts that were never measured.
     pub(super) fn epoch(
         &mut self,
+        number: u64,
         claims: &[&Claim],
         evaluations: &BTreeMap<Metric, Evaluation>,
         docket: &Docket,
@@ -39,12 +41,14 @@ impl Claims {
         let key = |claim: &Claim| Some((docket.contracts.find(&claim.contract)?, docket.hosters.find(&claim.hoster)?));
         let mut known: Vec<((u32, u32), &Claim)> =
             claims.iter().filter_map(|claim| Some((key(claim)?, *claim))).collect();
-        // Of two at the same second the lower claim is the last: a claim may lower what counts, never raise it.
-        known.sort_by_key(|(key, claim)| (*key, claim.at_s, std::cmp::Reverse(claim.egress_bps)));
+        // Of two at the same second the lower claim is the last: a claim may lower what counts, never raise it. The report decides what is
+        // equal otherwise, so that the order of the evidence does not.
+        let order = |(key, claim): &((u32, u32), &Claim)| (*key, claim.at_s, Reverse(claim.egress_bps));
+        known.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.1.report.cmp(&b.1.report)));
         let mut last: BTreeMap<(u32, u32), u64> = BTreeMap::new();
         for (key, claim) in known {
             if let Some(report) = &claim.report {
-                self.states.entry(key).or_default().report = Some(report.clone());
+                self.states.entry(key).or_default().report = Some((number, report.clone()));
             }
             if let Some(bps) = claim.egress_bps {
                 last.insert(key, bps);
@@ -76,11 +80,28 @@ impl Claims {
             .collect()
     }
 
-    /// The last self-reports of the hosters of one contract beside each other, with the hosters by name.
+    /// What counts of claims of capacity, by set and hoster: of several contracts the lowest. Where nothing was measured the claim alone.
+    pub(super) fn capacities(&self, docket: &Docket) -> BTreeMap<(u32, u32), u64> {
+        let mut capacities: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+        for ((contract, hoster), state) in &self.states {
+            let (Some(members), Some(bps)) = (docket.members.get(contract), state.used_bps.or(state.claimed_bps))
+            else {
+                continue;
+            };
+            capacities.entry((members.set, *hoster)).and_modify(|least| *least = bps.min(*least)).or_insert(bps);
+        }
+        capacities
+    }
+
+    /// The self-reports of the hosters of one contract beside each other, with the hosters by name: those about the last epoch that any is
+    /// about. What was served in one epoch is not compared with what was served in another.
     pub(super) fn compare(&self, contract: u32, docket: &Docket, policy: &Policy) -> (Vec<String>, Comparison) {
-        let of_contract = self.states.range((contract, 0)..=(contract, u32::MAX));
-        let mut reports: Vec<(&str, &SelfReport)> = of_contract
-            .filter_map(|((_, hoster), state)| Some((docket.hosters.name(*hoster), state.report.as_ref()?)))
+        let of_contract = || self.states.range((contract, 0)..=(contract, u32::MAX));
+        let last = of_contract().filter_map(|(_, state)| Some(state.report.as_ref()?.0)).max();
+        let mut reports: Vec<(&str, &SelfReport)> = of_contract()
+            .filter_map(|((_, hoster), state)| Some((*hoster, state.report.as_ref()?)))
+            .filter(|(_, (epoch, _))| Some(*epoch) == last)
+            .map(|(hoster, (_, report))| (docket.hosters.name(hoster), report))
             .collect();
         reports.sort_by_key(|(hoster, _)| *hoster);
         let names = reports.iter().map(|(hoster, _)| (*hoster).to_owned()).collect();

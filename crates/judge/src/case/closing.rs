@@ -13,6 +13,7 @@ use super::{
     ContractStatement, EpochLine, HosterStatement, InversionLine, Job, Metric, MetricEstimate, Offer, Placement,
     RankLine, Statement, Term, TermFinding,
 };
+use crate::fixed::Fixed;
 use crate::histogram::{Scale, SparseHistogram};
 use crate::pay;
 use crate::places;
@@ -36,6 +37,8 @@ struct Closing<'c> {
     last: Last,
     findings: Findings,
     prices: BTreeMap<&'c str, u64>,
+    /// What counts of claims, by set and hoster.
+    capacities: BTreeMap<(u32, u32), u64>,
     /// Contract, region and subject, by hoster.
     seats: BTreeMap<u32, Vec<(u32, u32, u32)>>,
     policy: &'c Policy,
@@ -76,7 +79,8 @@ impl Case {
             });
         }
         let findings = self.findings(policy, job);
-        let closing = Closing { last, findings, prices: prices(job, offers), seats, policy, job };
+        let (prices, capacities) = (prices(job, offers), self.claims.capacities(&self.docket));
+        let closing = Closing { last, findings, prices, capacities, seats, policy, job };
         let mut hosters: Vec<HosterStatement> =
             (0..self.docket.hosters.len() as u32).filter_map(|hoster| self.hoster(hoster, &closing)).collect();
         hosters.sort_by(|a, b| a.hoster.cmp(&b.hoster));
@@ -133,25 +137,33 @@ impl Case {
         };
         let nothing = Heard::default();
         let heard = self.heard.get(&subject).unwrap_or(&nothing);
+        let of = self.docket.subjects.get(subject);
+        let said = of.and_then(|of| closing.capacities.get(&(of.set, of.hoster)).copied());
         let window = |window| heard.windows.statement(window, closing.last.to_s, &promise, &closing.policy.service);
         Placement {
             contract: self.docket.contracts.name(contract).to_owned(),
             region: self.docket.regions.name(region).to_owned(),
-            estimates: Metric::ALL.into_iter().filter_map(|metric| self.estimate_of(subject, metric, heard)).collect(),
+            estimates: Metric::ALL
+                .into_iter()
+                .filter_map(|metric| self.estimate_of(subject, metric, heard, said))
+                .collect(),
             terms: self.terms(subject, closing),
             windows: Window::ALL.map(window).to_vec(),
         }
     }
 
-    fn estimate_of(&self, subject: u32, metric: Metric, heard: &Heard) -> Option<MetricEstimate> {
+    fn estimate_of(&self, subject: u32, metric: Metric, heard: &Heard, said: Option<u64>) -> Option<MetricEstimate> {
         let fit = self.evaluations.get(&metric)?.hosters.get(subject as usize)?;
         let estimate = fit.pooled.or(fit.now)?;
         let (samples, rounds) = heard.metrics.get(&metric).copied().unwrap_or((0, 0));
+        // Nobody can send more than it says, whatever was measured.
+        let most = said.filter(|_| metric == Metric::Egress).unwrap_or(u64::MAX);
+        let counted = |value: Fixed| value.exp2_count().min(most);
         Some(MetricEstimate {
             metric,
-            value: estimate.value.exp2_count(),
-            low: estimate.interval.map(|interval| interval.low.exp2_count()),
-            high: estimate.interval.map(|interval| interval.high.exp2_count()),
+            value: counted(estimate.value),
+            low: estimate.interval.map(|interval| counted(interval.low)),
+            high: estimate.interval.map(|interval| counted(interval.high)),
             groups: estimate.groups,
             samples,
             rounds,

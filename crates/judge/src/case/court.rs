@@ -14,7 +14,7 @@ use super::{AlertLine, CaseError, Claim, DisputeLine, EpochLine, Job, Measuremen
 use crate::policy::Policy;
 use crate::qualification::{self, Record};
 use crate::robust::{self, Epoch, Evaluation, FlagReason, History, Observation};
-use crate::verdict::{Terms, Verdict};
+use crate::verdict::{Doubt, Terms, Verdict};
 
 /// A job under judgement, as it stands after an epoch: integers only, in one order, so that a ledger can carry and hash it. The same
 /// epochs give the same case, whatever order the evidence of each comes in.
@@ -112,6 +112,7 @@ impl Case {
         self.pool.add(epoch, &rows, &Measure { epoch, job, policy, evaluations: &self.evaluations });
         self.pool.age(self.last.map_or(0, |last| last.pooled_from));
         self.hear(&rows);
+        self.claims.epoch(epoch, sitting.claims, &self.evaluations, &self.docket, policy);
         let findings = self.findings(policy, job);
         let disputed = self.is_disputed(job);
         let mut ranks = Ranks::new();
@@ -129,7 +130,6 @@ impl Case {
                 docket.members.get(&contract).is_some_and(|of| hoster.is_some_and(|one| of.hosters.contains(&one)))
             });
         }
-        self.claims.epoch(sitting.claims, &self.evaluations, &self.docket, policy);
         let lines = self.step(epoch, &findings, disputed, policy, job);
         // While nobody can tell who is right, nothing is done to anybody.
         let alerts = if disputed { Vec::new() } else { self.watch(sitting, &rows, ranks, policy, job) };
@@ -263,11 +263,21 @@ impl Case {
         let (flagged, disputed) = (self.flagged(), self.is_disputed(job));
         let counts = |group: u32| !flagged.contains(&group);
         let kinds = kinds(policy, job);
+        let capacities = self.claims.capacities(&self.docket);
         let mut findings = BTreeMap::new();
         // What was measured too long ago says nothing any more, neither good nor bad.
-        for subject in (0..self.docket.subjects.len() as u32).filter(|subject| pool.rounds(*subject) > 0) {
+        for (subject, of) in (0..).zip(self.docket.subjects.iter()).filter(|(subject, _)| pool.rounds(*subject) > 0) {
             for (kind, terms) in &kinds {
-                findings.insert((*kind, subject), pool.find(*kind, subject, terms, counts, disputed));
+                let mut found = pool.find(*kind, subject, terms, counts, disputed);
+                let said = capacities.get(&(of.set, of.hoster)).filter(|_| *kind == Kind::Term(Term::Egress));
+                if let (Some(said), Some(level), Verdict::Meets) =
+                    (said, job.level(Term::Egress), found.finding.verdict)
+                    && *said < level
+                {
+                    // Whoever says itself that it has less does not promise more.
+                    found.finding.verdict = Verdict::Unproven { because: Doubt::OwnClaim { bps: *said } };
+                }
+                findings.insert((*kind, subject), found);
             }
         }
         findings

@@ -6,7 +6,7 @@ use super::court::Case;
 use super::pool::{Found, Kind};
 use super::{EpochLine, Job, Term};
 use crate::policy::Policy;
-use crate::qualification::{self, Range, TermCounts};
+use crate::qualification::{self, Promised, Range, TermCounts};
 use crate::verdict::Verdict;
 
 impl Case {
@@ -58,6 +58,7 @@ impl Case {
             latency: range(Kind::Term(Term::Latency)),
             bandwidth: speeds.into_iter().flatten().reduce(worse),
             terms: self.term_counts(hoster as u32, findings, job),
+            promised: promised(job),
             disputed,
         }
     }
@@ -109,6 +110,15 @@ impl Case {
             found.map(|found| found.finding.verdict).min_by_key(super::fit::badness)
         };
         job.terms().into_iter().filter_map(|(term, _)| Some((term, of_term(term)?))).collect()
+    }
+}
+
+fn promised(job: &Job) -> Promised {
+    let speeds = [job.egress, job.ingress].into_iter().flatten();
+    Promised {
+        availability_ppm: job.availability.map(|availability| availability.guarantee_ppm),
+        latency_ppm: job.latency.map(|latency| latency.guarantee_ppm),
+        bandwidth_ppm: speeds.map(|speed| speed.guarantee_ppm).min(),
     }
 }
 

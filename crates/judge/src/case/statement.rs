@@ -107,7 +107,7 @@ pub struct Placement {
 pub struct MetricEstimate {
     /// The metric.
     pub metric: Metric,
-    /// The estimate over all epochs, the older the less.
+    /// The estimate over all epochs, the older the less. Of egress it and its interval are no more than what counts of the hoster's claim.
     pub value: u64,
     /// Lower end of its 95 % interval; absent below the fewest groups.
     pub low: Option<u64>,

@@ -106,6 +106,14 @@ pub struct Threshold {
     pub leave: u32,
 }
 
+impl Threshold {
+    /// The same, both values lower by what a promise asks for less than `enter`.
+    pub fn at_most(self, promised_ppm: Option<u32>) -> Self {
+        let less = promised_ppm.map_or(0, |promised| self.enter.saturating_sub(promised));
+        Self { enter: self.enter - less, leave: self.leave.saturating_sub(less) }
+    }
+}
+
 /// When a hoster enters and leaves each standing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -76,12 +76,17 @@ impl Criterion {
 
 /// Every criterion that has a say in a record's standing, by weight.
 pub(super) fn lines(record: &Record, evidence: &Evidence, policy: &QualificationPolicy) -> Vec<CriterionLine> {
+    // A promise that is kept costs nobody its standing, however little was promised.
+    let promised = evidence.promised;
+    let availability = policy.availability.at_most(promised.availability_ppm);
+    let latency = policy.latency.at_most(promised.latency_ppm);
+    let bandwidth = policy.bandwidth.at_most(promised.bandwidth_ppm);
     let shares = [
         (Criterion::Integrity, evidence.integrity, policy.integrity, policy.require_integrity),
-        (Criterion::Availability, evidence.availability, policy.availability, true),
+        (Criterion::Availability, evidence.availability, availability, true),
         (Criterion::Promises, promises(&evidence.terms), policy.promises, false),
-        (Criterion::Latency, evidence.latency, policy.latency, false),
-        (Criterion::Bandwidth, evidence.bandwidth, policy.bandwidth, false),
+        (Criterion::Latency, evidence.latency, latency, false),
+        (Criterion::Bandwidth, evidence.bandwidth, bandwidth, false),
     ];
     let age = evidence.epoch.saturating_sub(record.registered_epoch);
     let counts = [

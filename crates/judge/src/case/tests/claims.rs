@@ -2,6 +2,7 @@ use super::world::{HOSTERS, World, job, policy};
 use super::*;
 use crate::case::{Claim, Evidence};
 use crate::self_report::{IndexCount, SelfReport, Traffic};
+use crate::verdict::Doubt;
 
 fn claims(hoster: &str, egress_bps: u64) -> impl Iterator<Item = Claim> {
     (0..6).map(move |epoch| Claim {
@@ -26,10 +27,17 @@ fn a_claim_lowers_and_never_raises() {
     assert!(line("anna").deviates && line("anna").flagged);
     assert!(line("anna").used_bps.unwrap() <= high * 4 / 3 + 1);
     assert_eq!(line("bert").used_bps, Some(1_000_000));
-    // Nothing else changes.
+    assert_eq!(verdict(&statement, "anna", Term::Egress), Verdict::Meets);
+    let own = Verdict::Unproven { because: Doubt::OwnClaim { bps: 1_000_000 } };
+    assert_eq!(verdict(&statement, "bert", Term::Egress), own, "10 Mbit/s are promised");
+    let estimate = hoster(&statement, "bert").placements[0].estimates[2];
+    assert_eq!((estimate.value, estimate.high), (1_000_000, Some(1_000_000)));
+    // Ranks are made from what was measured, and saying too much changes nothing.
     let without = judge(&plain, &policy(), &job()).unwrap();
     assert_eq!(without.contracts, statement.contracts);
-    assert_eq!(without.epochs, statement.epochs);
+    evidence.claims.retain(|claim| claim.hoster == "anna");
+    let boasted = judge(&evidence, &policy(), &job()).unwrap();
+    assert_eq!((without.contracts, without.epochs), (boasted.contracts, boasted.epochs));
 }
 
 /// R62, R63: the self-reports of the three hosters of one contract stand beside each other.
@@ -51,6 +59,12 @@ fn reports_of_one_contract_are_compared() {
     let contract = &statement.contracts[0];
     assert_eq!(contract.reports, ["anna", "bert", "carl"]);
     assert_eq!(contract.mismatches.len(), 1, "{:?}", contract.mismatches);
+    // What is about another epoch is not compared.
+    let last = evidence.claims.last_mut().unwrap();
+    last.at_s += 86_400;
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    assert_eq!(statement.contracts[0].reports, ["carl"]);
+    assert_eq!(statement.contracts[0].mismatches, []);
 }
 
 #[test]

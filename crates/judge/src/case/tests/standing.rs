@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::world::{HOSTERS, Truth, World, job, lie, many, policy};
 use super::*;
-use crate::case::{Evidence, Fit, Offer};
+use crate::case::{Availability, Evidence, Fit, Job, Offer};
 use crate::outcome::ProbeOutcome;
 use crate::qualification::{Criterion, Standing};
 use crate::windows::Window;
@@ -135,4 +135,21 @@ fn rounds_of_places_are_those_that_measured() {
     let rounds: Vec<u64> =
         statement.contracts.iter().map(|contract| contract.ranks[0].places.as_ref().unwrap().rounds).collect();
     assert_eq!(rounds, [6, 2]);
+}
+
+/// A promise that is kept costs nobody its standing: who promises little is held against little.
+#[test]
+fn a_kept_promise_costs_no_standing() {
+    let modest = Truth { name: "dora", served_ppm: 700_000, ..HOSTERS[0] };
+    let world = World::new(&[modest, HOSTERS[0], HOSTERS[1]]);
+    let promise = |guarantee_ppm| Job { availability: Some(Availability { guarantee_ppm }), latency: None, ..job() };
+    let standing = |job: &Job| {
+        let statement = judge(&world.evidence(), &policy(), job).unwrap();
+        let events: Vec<_> =
+            statement.epochs.iter().filter(|line| line.hoster == "dora").flat_map(|line| line.events.clone()).collect();
+        (verdict(&statement, "dora", Term::Availability), hoster(&statement, "dora").record.standing, events.len())
+    };
+    assert_eq!(standing(&promise(550_000)), (Verdict::Meets, Standing::Qualified, 1));
+    let (broken, standing, _) = standing(&promise(950_000));
+    assert_eq!((broken, standing), (Verdict::Fails, Standing::Suspended));
 }

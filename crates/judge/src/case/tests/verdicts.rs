@@ -1,8 +1,9 @@
 use super::world::{HOSTERS, Truth, World, address, job, lie, many, policy};
 use super::*;
-use crate::case::{Bandwidth, Evidence, Fit, Hindrance, Job, Metric, Values};
+use crate::case::{Bandwidth, Claim, Evidence, Fit, Hindrance, Job, Metric, Offer, Values};
 use crate::histogram::{Scale, SparseHistogram};
 use crate::outcome::ProbeOutcome;
+use crate::self_report::{IndexCount, SelfReport, Traffic};
 use crate::verdict::Doubt;
 
 /// R69, R70, R71: every component of a plan has a result of its own.
@@ -34,16 +35,35 @@ fn estimates_are_near_the_truth_and_their_intervals_hold_it() {
     }
 }
 
-/// The order of the evidence changes no byte.
+/// The order of the evidence changes no byte: of measurements, of claims of one second that differ in their report alone, and of offers.
 #[test]
 fn permuted_evidence_gives_the_same_statement() {
     let mut evidence = World::new(&HOSTERS).evidence();
-    let before = serde_json::to_string(&judge(&evidence, &policy(), &job()).unwrap()).unwrap();
+    for (number, hoster) in (0..).zip(["anna", "anna", "bert", "bert", "anna", "carl"]) {
+        let report = SelfReport {
+            egress: Traffic { chunks: number, bytes: 1_000 * number },
+            per_index: vec![IndexCount { index: number, count: number, size: 1_000 }],
+            ..SelfReport::default()
+        };
+        let hoster = hoster.to_owned();
+        let (contract, egress_bps) = ("c1".to_owned(), (number % 3 != 2).then_some(60_000_000));
+        evidence.offers.push(Offer { hoster: hoster.clone(), price: 7 * number % 5 });
+        evidence.claims.push(Claim { at_s: 86_400 * 5, contract, hoster, egress_bps, report: Some(report) });
+    }
+    let text = |evidence: &Evidence| serde_json::to_string(&judge(evidence, &policy(), &job()).unwrap()).unwrap();
+    let before = text(&evidence);
+    assert!(before.contains("mismatch"), "the reports differ");
     evidence.measurements.reverse();
     let by_attester = |a: &crate::case::Measurement| a.attester[3..].parse::<u32>().unwrap() * 5 % 9;
-    for _ in 0..2 {
-        assert_eq!(serde_json::to_string(&judge(&evidence, &policy(), &job()).unwrap()).unwrap(), before);
-        evidence.measurements.sort_by_key(by_attester);
+    for turn in 0..6 {
+        evidence.claims.rotate_left(1);
+        evidence.offers.rotate_right(1);
+        if turn == 3 {
+            evidence.claims.reverse();
+            evidence.offers.reverse();
+            evidence.measurements.sort_by_key(by_attester);
+        }
+        assert_eq!(text(&evidence), before);
     }
 }
 
