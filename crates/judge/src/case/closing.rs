@@ -16,7 +16,7 @@ use super::{
 use crate::fixed::Fixed;
 use crate::histogram::{Scale, SparseHistogram};
 use crate::pay;
-use crate::places;
+use crate::places::{self, PlaceHistory};
 use crate::policy::Policy;
 use crate::qualification::explain;
 use crate::verdict::hardened;
@@ -85,6 +85,8 @@ impl Case {
             (0..self.docket.hosters.len() as u32).filter_map(|hoster| self.hoster(hoster, &closing)).collect();
         hosters.sort_by(|a, b| a.hoster.cmp(&b.hoster));
         epochs.sort_by(|a, b| (a.epoch, &a.hoster).cmp(&(b.epoch, &b.hoster)));
+        let ranks = self.ranks(&closing.findings, policy, job);
+        let contracts = self.contracts(ranks, &closing.prices, &self.pay(last.end_s, policy), policy);
         Some(Statement {
             policy: policy.label(),
             job: job.name.clone(),
@@ -97,7 +99,7 @@ impl Case {
             groups: self.docket.groups.len() as u32,
             disputes: self.disputes(job),
             hosters,
-            contracts: self.contracts(self.ranks(&closing.findings, policy, job), &closing.prices, policy),
+            contracts,
             flags: self.flags(),
             epochs,
         })
@@ -115,7 +117,7 @@ impl Case {
             [] => known,
             regions => regions.iter().map(String::as_str).collect(),
         };
-        let histories = seats.iter().filter_map(|(contract, _, subject)| self.places.of(*contract, *subject));
+        let histories = self.worst_places(seats, closing.last.end_s, policy);
         Some(HosterStatement {
             hoster: name.to_owned(),
             price: closing.prices.get(name).copied(),
@@ -126,6 +128,34 @@ impl Case {
             places: places::across(histories, closing.last.end_s, &policy.ranking),
             claims: self.claims.lines(hoster, &self.docket, policy),
         })
+    }
+
+    /// Of every contract the places in the region in which they are worst: regions are never averaged.
+    fn worst_places(&self, seats: &[(u32, u32, u32)], now_s: u64, policy: &Policy) -> Vec<&PlaceHistory> {
+        let mut worst: BTreeMap<u32, (u32, &PlaceHistory)> = BTreeMap::new();
+        for (contract, _, subject) in seats {
+            let Some(history) = self.places.of(*contract, *subject) else { continue };
+            let Some(shares) = history.shares(now_s, &policy.ranking) else { continue };
+            let found = worst.entry(*contract).or_insert((shares.score_ppm, history));
+            if shares.score_ppm < found.0 {
+                *found = (shares.score_ppm, history);
+            }
+        }
+        worst.into_values().map(|(_, history)| history).collect()
+    }
+
+    /// What every hoster of every contract is paid: the tier of its places in the region in which they are worst.
+    fn pay(&self, now_s: u64, policy: &Policy) -> BTreeMap<(u32, u32), pay::Tier> {
+        let mut tiers: BTreeMap<(u32, u32), pay::Tier> = BTreeMap::new();
+        for ((contract, subject), history) in self.places.all() {
+            let Some(subject) = self.docket.subjects.get(subject) else { continue };
+            let tier = pay::tier(history.shares(now_s, &policy.ranking).as_ref(), &policy.pay);
+            let found = tiers.entry((contract, subject.hoster)).or_insert(tier);
+            if tier.number < found.number {
+                *found = tier;
+            }
+        }
+        tiers
     }
 
     fn placement(&self, (contract, region, subject): (u32, u32, u32), closing: &Closing<'_>) -> Placement {
@@ -215,9 +245,11 @@ impl Case {
         &self,
         ranks: Ranks,
         prices: &BTreeMap<&str, u64>,
+        pay: &BTreeMap<(u32, u32), pay::Tier>,
         policy: &Policy,
     ) -> Vec<ContractStatement> {
         let now_s = self.last.map_or(0, |last| last.end_s);
+        let lowest = pay::tier(None, &policy.pay);
         let line = |contract: u32, subject: u32, best: u32, worst: u32| {
             let hoster = self.docket.subjects.get(subject).map_or(0, |subject| subject.hoster);
             let name = self.docket.hosters.name(hoster);
@@ -227,7 +259,7 @@ impl Case {
                 hoster: name.to_owned(),
                 best,
                 worst,
-                pay_factor_ppm: pay::tier(places.as_ref(), &policy.pay).factor_ppm,
+                pay_factor_ppm: pay.get(&(contract, hoster)).unwrap_or(&lowest).factor_ppm,
                 places,
                 price: prices.get(name).copied(),
             }

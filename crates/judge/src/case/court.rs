@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::closing::Heard;
 use super::docket::{Docket, Row, Seated};
-use super::order::{Places, Ranks};
+use super::order::{Grounds, Places, Ranks};
 use super::pool::{Found, Kind, Measure, Pool};
 use super::watch::Watches;
 use super::{AlertLine, CaseError, Claim, DisputeLine, EpochLine, Job, Measurement, Metric, Term};
@@ -284,7 +284,19 @@ impl Case {
     }
 
     pub(super) fn ranks(&self, findings: &BTreeMap<(Kind, u32), Found>, policy: &Policy, job: &Job) -> Ranks {
-        super::order::ranks(self.docket.fields(), job, &self.histories, findings, policy)
+        self.ranks_in(self.docket.fields(), findings, policy, job)
+    }
+
+    fn ranks_in(
+        &self,
+        fields: BTreeMap<(u32, u32), Vec<u32>>,
+        findings: &BTreeMap<(Kind, u32), Found>,
+        policy: &Policy,
+        job: &Job,
+    ) -> Ranks {
+        let flagged = self.flagged();
+        let (histories, pool) = (&self.histories, &self.pool);
+        super::order::ranks(fields, &Grounds { job, histories, pool, flagged: &flagged, findings, policy })
     }
 
     /// Ranks in the contracts and regions in which the epoch measured anything of what ranks are made from.
@@ -300,7 +312,7 @@ impl Case {
         let measured: BTreeSet<u32> = heard.map(|row| row.subject).collect();
         let mut fields = self.docket.fields();
         fields.retain(|_, subjects| subjects.iter().any(|subject| measured.contains(subject)));
-        super::order::ranks(fields, job, &self.histories, findings, policy)
+        self.ranks_in(fields, findings, policy, job)
     }
 
     fn watch(
@@ -315,7 +327,7 @@ impl Case {
         let epoch = sitting.number;
         pool.add(epoch, rows, &Measure { epoch, job, policy, evaluations: &self.evaluations });
         let findings = self.findings_in(&pool, policy, job);
-        let inversions = self.contracts(ranks, &super::closing::prices(job, &[]), policy);
+        let inversions = self.contracts(ranks, &super::closing::prices(job, &[]), &BTreeMap::new(), policy);
         let values = super::watch::values(self, &findings, &inversions, sitting.baselines, policy);
         self.watches.look(&values, sitting, policy)
     }

@@ -1,15 +1,16 @@
 //! Ranks of the hosters of one contract in one region, and their places over time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Found, Kind};
+use super::pool::{Found, Kind, Pool};
 use super::{Job, Metric, Term};
+use crate::fixed::Fixed;
 use crate::places::{self, PlaceHistory, Round};
-use crate::policy::Policy;
-use crate::ranking::paired::{self, RankInterval};
-use crate::robust::History;
+use crate::policy::{PPM, Policy};
+use crate::ranking::paired::{self, Contest, RankInterval, Win};
+use crate::robust::{History, Voice};
 use crate::verdict::Side;
 
 /// Ranks by contract and region; the hoster of an interval is a subject.
@@ -21,28 +22,21 @@ pub(super) struct Places {
     histories: BTreeMap<(u32, u32), PlaceHistory>,
 }
 
-/// Ranks from what is promised: one hoster is better than another where it is better beyond chance in something that the job asks for, and
-/// worse beyond chance in nothing. A price has no say.
-pub(super) fn ranks(
-    fields: BTreeMap<(u32, u32), Vec<u32>>,
-    job: &Job,
-    histories: &BTreeMap<Metric, History>,
-    findings: &BTreeMap<(Kind, u32), Found>,
-    policy: &Policy,
-) -> Ranks {
-    let field = |subjects: &[u32]| {
-        let mut orders: Vec<Vec<RankInterval>> = job
-            .terms()
-            .into_iter()
-            .filter_map(|(term, _)| {
-                let metric = term.metric()?;
-                Some(paired::rank(histories.get(&metric)?, subjects, side(metric)))
-            })
-            .collect();
-        orders.push(by_availability(subjects, findings, policy));
-        combined(subjects, &orders)
-    };
-    fields.into_iter().map(|(key, subjects)| (key, field(&subjects))).collect()
+/// Everything that ranks are made from.
+#[derive(Clone, Copy)]
+pub(super) struct Grounds<'g> {
+    pub(super) job: &'g Job,
+    pub(super) histories: &'g BTreeMap<Metric, History>,
+    pub(super) pool: &'g Pool,
+    pub(super) flagged: &'g BTreeSet<u32>,
+    pub(super) findings: &'g BTreeMap<(Kind, u32), Found>,
+    pub(super) policy: &'g Policy,
+}
+
+/// Ranks from what is promised: one hoster is better than another where it is better beyond chance in something that the job asks for or in
+/// availability, and worse beyond chance in nothing. A price has no say.
+pub(super) fn ranks(fields: BTreeMap<(u32, u32), Vec<u32>>, grounds: &Grounds<'_>) -> Ranks {
+    fields.into_iter().map(|(key, subjects)| (key, grounds.field(&subjects))).collect()
 }
 
 fn side(metric: Metric) -> Side {
@@ -52,40 +46,44 @@ fn side(metric: Metric) -> Side {
     }
 }
 
-/// More available is better where the intervals do not touch.
-fn by_availability(subjects: &[u32], findings: &BTreeMap<(Kind, u32), Found>, policy: &Policy) -> Vec<RankInterval> {
-    let bounds: Vec<Option<(u32, u32)>> = subjects
-        .iter()
-        .map(|subject| {
-            let found = findings.get(&(Kind::Term(Term::Availability), *subject))?;
-            let enough = found.finding.groups >= policy.robust.minimum_groups.max(1);
-            enough.then_some((found.finding.low_ppm, found.finding.high_ppm))
-        })
-        .collect();
-    let better = |a: usize, b: usize| match (bounds[a], bounds[b]) {
-        (Some((low, _)), Some((_, high))) => low > high,
-        _ => false,
-    };
-    intervals(subjects, better)
-}
+impl Grounds<'_> {
+    fn field(&self, subjects: &[u32]) -> Vec<RankInterval> {
+        let metrics = self.job.terms().into_iter().filter_map(|(term, _)| term.metric());
+        let mut contests: Vec<Contest> = metrics
+            .filter_map(|metric| Some(Contest::remembered(self.histories.get(&metric)?, subjects, side(metric))))
+            .collect();
+        let availability = contests.len();
+        contests.push(self.availability(subjects));
+        let bounds: Vec<Option<(u32, u32)>> = subjects.iter().map(|subject| self.bounds(*subject)).collect();
+        // An hour in which a hoster was away is one event, however many groups saw it: intervals have to be apart too.
+        let apart = |win: &Win| match (bounds[win.better], bounds[win.worse]) {
+            (Some((low, _)), Some((_, high))) => low > high,
+            _ => false,
+        };
+        let mut wins = paired::compare(subjects, &contests);
+        wins.retain(|win| win.contest != availability || apart(win));
+        paired::rank(subjects, &wins)
+    }
 
-fn combined(subjects: &[u32], orders: &[Vec<RankInterval>]) -> Vec<RankInterval> {
-    let before = |order: &Vec<RankInterval>, a: usize, b: usize| order[a].worst < order[b].best;
-    intervals(subjects, |a, b| {
-        orders.iter().any(|order| before(order, a, b)) && !orders.iter().any(|order| before(order, b, a))
-    })
-}
+    /// The share of probes that each group that counts was served.
+    fn availability(&self, subjects: &[u32]) -> Contest {
+        let voice = |(group, met, of): (u32, u64, u64)| {
+            let bounded = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            let level = Fixed::from_ratio(bounded(met), bounded(of));
+            Voice { group, level, weight_ppm: PPM, recency_ppm: PPM }
+        };
+        let of_subject = |subject: &u32| -> Vec<Voice> {
+            let served = self.pool.served(*subject).filter(|(group, ..)| !self.flagged.contains(group));
+            served.map(voice).collect()
+        };
+        Contest { voices: subjects.iter().map(of_subject).collect(), better: Side::AtLeast }
+    }
 
-fn intervals(subjects: &[u32], better: impl Fn(usize, usize) -> bool) -> Vec<RankInterval> {
-    let n = subjects.len();
-    let count = |found: usize| u32::try_from(found).unwrap_or(u32::MAX);
-    (0..n)
-        .map(|one| RankInterval {
-            hoster: subjects[one],
-            best: 1 + count((0..n).filter(|other| better(*other, one)).count()),
-            worst: count(n - (0..n).filter(|other| better(one, *other)).count()),
-        })
-        .collect()
+    fn bounds(&self, subject: u32) -> Option<(u32, u32)> {
+        let finding = self.findings.get(&(Kind::Term(Term::Availability), subject))?.finding;
+        let enough = finding.groups >= self.policy.robust.minimum_groups.max(1);
+        enough.then_some((finding.low_ppm, finding.high_ppm))
+    }
 }
 
 impl Places {
@@ -98,6 +96,11 @@ impl Places {
                 let _sum = history.add(Round { at_s, units }, &policy.ranking);
             }
         }
+    }
+
+    /// Every history, by contract and subject.
+    pub(super) fn all(&self) -> impl Iterator<Item = ((u32, u32), &PlaceHistory)> {
+        self.histories.iter().map(|(key, history)| (*key, history))
     }
 
     pub(super) fn of(&self, contract: u32, subject: u32) -> Option<&PlaceHistory> {

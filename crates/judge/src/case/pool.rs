@@ -160,6 +160,13 @@ impl Pool {
         }
     }
 
+    /// What every group saw of a subject's availability: probes that were served, of how many.
+    pub(super) fn served(&self, subject: u32) -> impl Iterator<Item = (u32, u64, u64)> {
+        let kind = Kind::Term(Term::Availability);
+        let of_subject = self.counts.range((kind, subject, 0)..=(kind, subject, u32::MAX));
+        of_subject.map(|((_, _, group), sum)| (*group, sum.sure, sum.of))
+    }
+
     /// Rounds in which a subject was measured.
     pub(super) fn rounds(&self, subject: u32) -> u64 {
         self.rounds.get(&subject).copied().unwrap_or(0)

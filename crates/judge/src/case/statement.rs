@@ -81,7 +81,7 @@ pub struct HosterStatement {
     pub explanation: Explanation,
     /// By contract and region.
     pub placements: Vec<Placement>,
-    /// Places across all its contracts.
+    /// Places across all its contracts, of each those in the region in which they are worst.
     pub places: Option<PlaceShares>,
     /// What it says about itself, beside what was measured, by contract.
     pub claims: Vec<ClaimLine>,
@@ -181,7 +181,7 @@ pub struct RankLine {
     pub worst: u32,
     /// How often which place, over the contract's rounds.
     pub places: Option<PlaceShares>,
-    /// What its places pay, relative to the contract's price, parts per million.
+    /// What the contract pays it, relative to its price, parts per million: what its places pay in the region in which they are worst.
     pub pay_factor_ppm: u32,
     /// What it asks for; beside the rank, never in it.
     pub price: Option<u64>,

@@ -1,5 +1,7 @@
 //! Ranks with ties from paired comparisons: a group that measured two hosters says which one is better whatever its own link does.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::robust::{History, Voice, next_binomial};
@@ -26,55 +28,86 @@ pub struct RankInterval {
     pub worst: u32,
 }
 
+/// One thing by which hosters are compared: what every group that counts says about each of them.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    /// By hoster, ascending by group.
+    pub voices: Vec<Vec<Voice>>,
+    /// Whether high or low values are good.
+    pub better: Side,
+}
+
+/// A hoster that is better than another beyond chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Win {
+    /// Index of the contest in which it is.
+    pub contest: usize,
+    /// Index of the better hoster.
+    pub better: usize,
+    /// Index of the worse one.
+    pub worse: usize,
+}
+
 /// Outcome of comparing two hosters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Duel {
-    better: usize,
-    worse: usize,
+    win: Win,
     /// Two-sided p value, a share of 2^127.
     chance: u128,
 }
 
-/// Ranks the hosters of one contract against one another over all remembered epochs, in the order of `hosters`. `better` says whether
-/// high or low values are good. Groups without weight do not count.
+impl Contest {
+    /// What is remembered of a metric over all epochs. Groups without weight do not count.
+    pub fn remembered(history: &History, hosters: &[u32], better: Side) -> Self {
+        Self { voices: hosters.iter().map(|hoster| history.voices(*hoster)).collect(), better }
+    }
+}
+
+/// Compares the hosters of one contract with one another in everything that they are compared by.
 ///
 /// Each pair is a two-sided sign test over the groups that measured both (Dixon & Mood, JASA 41, 1946), each by the smaller of its two
-/// weights: they count as many as Kish's effective size, and as no more than their voices are worth by their age. The tests of one call are
-/// corrected by Holm's method at 5 % (Scandinavian Journal of Statistics 6, 1979). Time grows with the square of the number of hosters.
-pub fn rank(history: &History, hosters: &[u32], better: Side) -> Vec<RankInterval> {
-    let voices: Vec<Vec<Voice>> = hosters.iter().map(|hoster| history.voices(*hoster)).collect();
+/// weights: they count as many as Kish's effective size, and as no more than their voices are worth by their age. All tests of all contests
+/// are one family, corrected by Holm's method at 5 % (Scandinavian Journal of Statistics 6, 1979): what is compared by three metrics has
+/// three times the chances to be wrong. Time grows with the square of the number of hosters.
+pub fn compare(hosters: &[u32], contests: &[Contest]) -> Vec<Win> {
     let mut duels = Vec::new();
-    for one in 0..hosters.len() {
-        for other in 0..one {
-            if hosters[one] != hosters[other] {
-                duels.push(duel(&voices, other, one, better));
+    for (number, contest) in contests.iter().enumerate() {
+        for one in 0..hosters.len().min(contest.voices.len()) {
+            for other in 0..one {
+                if hosters[one] != hosters[other] {
+                    duels.push(duel(number, contest, other, one));
+                }
             }
         }
     }
     let tests = duels.len() as u128;
     // By chance alone: which of two equally surprising duels comes first does not change what Holm's method rejects.
     duels.sort_by_key(|duel| duel.chance);
+    let level = (1_u128 << 127) / ERROR;
+    let rejected = duels.iter().zip((1..=tests).rev()).take_while(|(duel, left)| duel.chance <= level / left);
+    rejected.map(|(duel, _)| duel.win).collect()
+}
+
+/// Ranks of hosters, in their order: one is better than another where it wins in something and loses in nothing.
+pub fn rank(hosters: &[u32], wins: &[Win]) -> Vec<RankInterval> {
+    let pairs: BTreeSet<(usize, usize)> = wins.iter().map(|win| (win.better, win.worse)).collect();
     let mut ranks: Vec<RankInterval> =
         hosters.iter().map(|hoster| RankInterval { hoster: *hoster, best: 1, worst: hosters.len() as u32 }).collect();
-    let level = (1_u128 << 127) / ERROR;
-    for (duel, left) in duels.iter().zip((1..=tests).rev()) {
-        if duel.chance > level / left {
-            break;
-        }
-        ranks[duel.worse].best += 1;
-        ranks[duel.better].worst -= 1;
+    for (better, worse) in pairs.iter().filter(|(better, worse)| !pairs.contains(&(*worse, *better))) {
+        ranks[*worse].best += 1;
+        ranks[*better].worst -= 1;
     }
     ranks
 }
 
-fn duel(voices: &[Vec<Voice>], one: usize, other: usize, better: Side) -> Duel {
-    let (above, below) = signs(&voices[one], &voices[other]).counted();
-    let one_wins = match better {
+fn duel(number: usize, contest: &Contest, one: usize, other: usize) -> Duel {
+    let (above, below) = signs(&contest.voices[one], &contest.voices[other]).counted();
+    let one_wins = match contest.better {
         Side::AtLeast => above > below,
         Side::AtMost => below > above,
     };
     let (better, worse) = if one_wins { (one, other) } else { (other, one) };
-    Duel { better, worse, chance: two_sided(above, below) }
+    Duel { win: Win { contest: number, better, worse }, chance: two_sided(above, below) }
 }
 
 /// Weights of the groups that measured one hoster better or worse than another, in millionths.

@@ -153,3 +153,34 @@ fn a_kept_promise_costs_no_standing() {
     let (broken, standing, _) = standing(&promise(950_000));
     assert_eq!((broken, standing), (Verdict::Fails, Standing::Suspended));
 }
+
+/// One contract pays once: by the region in which a hoster is worst.
+#[test]
+fn the_worst_region_pays() {
+    let mut evidence = World::new(&HOSTERS).evidence();
+    let far: Vec<_> = evidence.measurements.clone();
+    evidence.measurements.extend(far.into_iter().map(|measurement| {
+        crate::case::Measurement {
+            region: "ASIA".to_owned(),
+            hoster: match measurement.hoster.as_str() {
+                "anna" => "carl",
+                "carl" => "anna",
+                other => other,
+            }
+            .to_owned(),
+            ..measurement
+        }
+    }));
+    let both = Job { regions: vec!["EUROPE".to_owned(), "ASIA".to_owned()], ..job() };
+    let statement = judge(&evidence, &policy(), &both).unwrap();
+    let lines = |name: &str| -> Vec<_> {
+        let ranks = statement.contracts.iter().flat_map(|contract| &contract.ranks);
+        ranks.filter(|rank| rank.hoster == name).map(|rank| (rank.best, rank.pay_factor_ppm)).collect()
+    };
+    let lowest = policy().pay.tiers[0].factor_ppm;
+    assert_eq!(lines("anna"), [(3, lowest), (1, lowest)], "ASIA, EUROPE");
+    assert_eq!(lines("carl"), [(1, lowest), (3, lowest)]);
+    assert!(lines("bert")[0].1 > lowest);
+    let score = |name: &str| hoster(&statement, name).places.as_ref().unwrap().score_ppm;
+    assert!(score("anna") < score("bert") && score("carl") < score("bert"), "never the mean of both regions");
+}

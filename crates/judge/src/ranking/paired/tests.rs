@@ -20,7 +20,28 @@ fn history(levels: &[i32], groups: u32, except: impl Fn(u32, usize) -> i32) -> H
 }
 
 fn ranks(history: &History, hosters: &[u32], better: Side) -> Vec<(u32, u32)> {
-    rank(history, hosters, better).iter().map(|rank| (rank.best, rank.worst)).collect()
+    ranked(hosters, &[Contest::remembered(history, hosters, better)])
+}
+
+fn ranked(hosters: &[u32], contests: &[Contest]) -> Vec<(u32, u32)> {
+    rank(hosters, &compare(hosters, contests)).iter().map(|rank| (rank.best, rank.worst)).collect()
+}
+
+/// What is compared by more has more chances to be wrong: seven groups separate three hosters by one metric, and not by three.
+#[test]
+fn all_duels_of_a_ranking_are_one_family() {
+    let found = history(&[5, 9, 7], 7, |_, _| 0);
+    let contest = || Contest::remembered(&found, &[0, 1, 2], Side::AtLeast);
+    let equal = history(&[6, 6, 6], 30, |_, _| 0);
+    let nothing = || Contest::remembered(&equal, &[0, 1, 2], Side::AtLeast);
+    assert_eq!(ranked(&[0, 1, 2], &[contest()]), [(3, 3), (1, 1), (2, 2)]);
+    // 2 / 128 is below 5 % / 3 and above 5 % / 9.
+    assert_eq!(ranked(&[0, 1, 2], &[contest(), nothing(), nothing()]), [(1, 3); 3]);
+    // Better in one thing and worse in another is neither.
+    let (strong, weak) = (history(&[5, 9], 10, |_, _| 0), history(&[9, 5], 10, |_, _| 0));
+    let both = [&strong, &weak].map(|history| Contest::remembered(history, &[0, 1], Side::AtLeast));
+    assert_eq!(compare(&[0, 1], &both).len(), 2);
+    assert_eq!(ranked(&[0, 1], &both), [(1, 2), (1, 2)]);
 }
 
 #[test]
