@@ -109,8 +109,14 @@ fn rate(reports: usize, ns: u64) -> f64 {
 fn stated(world: &World, reports: &[(Observation, Tally)]) -> Result<Stated, BenchError> {
     let settings = Settings::default();
     let observations: Vec<Observation> = reports.iter().map(|report| report.0).collect();
-    let epoch =
-        Epoch { number: 0, hosters: world.hosters, groups: &world.groups, barred: &[], observations: &observations };
+    let epoch = Epoch {
+        number: 0,
+        hosters: world.hosters,
+        groups: &world.groups,
+        barred: &[],
+        exact: true,
+        observations: &observations,
+    };
     let mut history = History::default();
     let evaluation = evaluate(&mut history, &epoch, &settings)
         .map_err(|error| BenchError::subject("evaluating a million reports", error))?;

@@ -49,6 +49,8 @@ pub struct Epoch<'a> {
     pub groups: &'a [u32],
     /// Groups that evidence from elsewhere excludes, in any order.
     pub barred: &'a [u32],
+    /// Whether values are as they were measured. Values that were counted in buckets are equal by themselves, which tells nothing of copies.
+    pub exact: bool,
     /// What was admitted: signed, assigned, inside its window, physically possible.
     pub observations: &'a [Observation],
 }

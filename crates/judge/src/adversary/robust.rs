@@ -113,6 +113,7 @@ impl Estimator for Robust {
             hosters: round.hosters,
             groups: round.groups,
             barred: &[],
+            exact: true,
             observations: &observations,
         };
         // What the simulation draws is dense and in order: evidence that cannot be evaluated leaves nothing to state.

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::court::{Case, Last};
 use super::docket::Row;
 use super::fit;
@@ -24,14 +22,6 @@ use crate::windows::{self, Promise, Window, Windows};
 
 type Findings = BTreeMap<(Kind, u32), Found>;
 
-/// What the rows of one subject amount to: those of groups that counted when they came.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Heard {
-    windows: Windows,
-    /// Values of each metric, and rounds with any.
-    metrics: BTreeMap<Metric, (u64, u64)>,
-}
-
 /// What all parts of a statement are made from.
 struct Closing<'c> {
     last: Last,
@@ -41,6 +31,7 @@ struct Closing<'c> {
     capacities: BTreeMap<(u32, u32), u64>,
     /// Contract, region and subject, by hoster.
     seats: BTreeMap<u32, Vec<(u32, u32, u32)>>,
+    flagged: BTreeSet<u32>,
     policy: &'c Policy,
     job: &'c Job,
 }
@@ -80,7 +71,7 @@ impl Case {
         }
         let findings = self.findings(policy, job);
         let (prices, capacities) = (prices(job, offers), self.claims.capacities(&self.docket));
-        let closing = Closing { last, findings, prices, capacities, seats, policy, job };
+        let closing = Closing { last, findings, prices, capacities, seats, flagged: self.flagged(), policy, job };
         let mut hosters: Vec<HosterStatement> =
             (0..self.docket.hosters.len() as u32).filter_map(|hoster| self.hoster(hoster, &closing)).collect();
         hosters.sort_by(|a, b| a.hoster.cmp(&b.hoster));
@@ -165,27 +156,33 @@ impl Case {
             latency_us: job.level(Term::Latency),
             throughput_bps: job.level(Term::Egress),
         };
-        let nothing = Heard::default();
+        let nothing = Windows::default();
         let heard = self.heard.get(&subject).unwrap_or(&nothing);
         let of = self.docket.subjects.get(subject);
         let said = of.and_then(|of| closing.capacities.get(&(of.set, of.hoster)).copied());
-        let window = |window| heard.windows.statement(window, closing.last.to_s, &promise, &closing.policy.service);
+        let window = |window| heard.statement(window, closing.last.to_s, &promise, &closing.policy.service);
         Placement {
             contract: self.docket.contracts.name(contract).to_owned(),
             region: self.docket.regions.name(region).to_owned(),
             estimates: Metric::ALL
                 .into_iter()
-                .filter_map(|metric| self.estimate_of(subject, metric, heard, said))
+                .filter_map(|metric| self.estimate_of(subject, metric, said, closing))
                 .collect(),
             terms: self.terms(subject, closing),
             windows: Window::ALL.map(window).to_vec(),
         }
     }
 
-    fn estimate_of(&self, subject: u32, metric: Metric, heard: &Heard, said: Option<u64>) -> Option<MetricEstimate> {
+    fn estimate_of(
+        &self,
+        subject: u32,
+        metric: Metric,
+        said: Option<u64>,
+        closing: &Closing<'_>,
+    ) -> Option<MetricEstimate> {
         let fit = self.evaluations.get(&metric)?.hosters.get(subject as usize)?;
         let estimate = fit.pooled.or(fit.now)?;
-        let (samples, rounds) = heard.metrics.get(&metric).copied().unwrap_or((0, 0));
+        let (behind, counts) = (Kind::behind(metric), |group: u32| !closing.flagged.contains(&group));
         // Nobody can send more than it says, whatever was measured.
         let most = said.filter(|_| metric == Metric::Egress).unwrap_or(u64::MAX);
         let counted = |value: Fixed| value.exp2_count().min(most);
@@ -195,8 +192,8 @@ impl Case {
             low: estimate.interval.map(|interval| counted(interval.low)),
             high: estimate.interval.map(|interval| counted(interval.high)),
             groups: estimate.groups,
-            samples,
-            rounds,
+            samples: self.pool.heard(behind, subject, counts),
+            rounds: self.pool.rounds(behind, subject, counts),
         })
     }
 
@@ -212,7 +209,7 @@ impl Case {
                 standing: self.standing.get(&(term, subject)).copied().unwrap_or(found.finding.verdict),
                 probes: found.probes,
                 unclear: found.unclear,
-                rounds: self.pool.rounds(subject),
+                rounds: self.pool.rounds(Kind::Term(term), subject, |group| !closing.flagged.contains(&group)),
             })
         });
         terms.collect()
@@ -221,23 +218,9 @@ impl Case {
     /// Keeps what groups that count measured.
     pub(super) fn hear(&mut self, rows: &[Row<'_>]) {
         let flagged = self.flagged();
-        let mut rounds: BTreeMap<(u32, Metric), BTreeSet<u64>> = BTreeMap::new();
         for row in rows.iter().filter(|row| !flagged.contains(&row.group)) {
-            let of = self.heard.entry(row.subject).or_default();
-            for metric in Metric::ALL {
-                let values = metric.values(row).len();
-                if values > 0 {
-                    let (samples, _) = of.metrics.entry(metric).or_default();
-                    *samples = samples.saturating_add(values);
-                    rounds.entry((row.subject, metric)).or_default().insert(row.measurement.round);
-                }
-            }
             // What is older than the longest window is in none.
-            let _too_old = of.windows.record(row.measurement.at_s, &window_row(row));
-        }
-        for ((subject, metric), new) in rounds {
-            let (_, all) = self.heard.entry(subject).or_default().metrics.entry(metric).or_default();
-            *all = all.saturating_add(new.len() as u64);
+            let _too_old = self.heard.entry(row.subject).or_default().record(row.measurement.at_s, &window_row(row));
         }
     }
 

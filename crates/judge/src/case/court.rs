@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
-use super::closing::Heard;
 use super::docket::{Docket, Row, Seated};
 use super::order::{Grounds, Places, Ranks};
 use super::pool::{Found, Kind, Measure, Pool};
@@ -15,6 +14,7 @@ use crate::policy::Policy;
 use crate::qualification::{self, Record};
 use crate::robust::{self, Epoch, Evaluation, FlagReason, History, Observation};
 use crate::verdict::{Doubt, Terms, Verdict};
+use crate::windows::Windows;
 
 /// A job under judgement, as it stands after an epoch: integers only, in one order, so that a ledger can carry and hash it. The same
 /// epochs give the same case, whatever order the evidence of each comes in.
@@ -26,8 +26,8 @@ pub struct Case {
     /// The last evaluation of every metric that was measured.
     pub(super) evaluations: BTreeMap<Metric, Evaluation>,
     pub(super) pool: Pool,
-    /// By subject.
-    pub(super) heard: BTreeMap<u32, Heard>,
+    /// What groups that counted when they measured say of each subject.
+    pub(super) heard: BTreeMap<u32, Windows>,
     /// By hoster.
     pub(super) records: Vec<Record>,
     /// The evidence of the last epoch, by hoster.
@@ -186,6 +186,7 @@ impl Case {
                 hosters: u32::try_from(case.docket.subjects.len()).unwrap_or(u32::MAX),
                 groups: case.docket.groups.of_attesters(),
                 barred,
+                exact: rows.iter().all(|row| !metric.values(row).is_counted()),
                 observations,
             };
             let mut history = case.histories.get(&metric).cloned().unwrap_or_default();
@@ -266,7 +267,7 @@ impl Case {
         let capacities = self.claims.capacities(&self.docket);
         let mut findings = BTreeMap::new();
         // What was measured too long ago says nothing any more, neither good nor bad.
-        for (subject, of) in (0..).zip(self.docket.subjects.iter()).filter(|(subject, _)| pool.rounds(*subject) > 0) {
+        for (subject, of) in (0..).zip(self.docket.subjects.iter()).filter(|(subject, _)| pool.has(*subject)) {
             for (kind, terms) in &kinds {
                 let mut found = pool.find(*kind, subject, terms, counts, disputed);
                 let said = capacities.get(&(of.set, of.hoster)).filter(|_| *kind == Kind::Term(Term::Egress));

@@ -127,6 +127,11 @@ impl Values {
         self.len() == 0
     }
 
+    /// Whether they are known by their buckets alone.
+    pub fn is_counted(&self) -> bool {
+        matches!(self, Self::Counted(_))
+    }
+
     /// How many keep a threshold of the scale: at most so many microseconds, or at least so many bits per second. Of counted values
     /// only those in buckets that surely do.
     pub fn keeping(&self, scale: Scale, threshold: u64) -> Kept {

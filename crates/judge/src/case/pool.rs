@@ -11,11 +11,24 @@ use crate::policy::Policy;
 use crate::robust::Evaluation;
 use crate::verdict::{Graded, Levels, ShareFinding, Terms, graded};
 
-/// What is counted: the terms of a job, and storage proofs.
+/// What is counted: the terms of a job, storage proofs, and the values from which estimates are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Kind {
     Term(Term),
     Integrity,
+    /// Values of latency, egress or ingress; the term names which.
+    Values(Term),
+}
+
+impl Kind {
+    /// The values from which a metric is estimated.
+    pub(super) fn behind(metric: Metric) -> Self {
+        Self::Values(match metric {
+            Metric::LatencyP50 | Metric::LatencyP95 => Term::Latency,
+            Metric::Egress => Term::Egress,
+            Metric::Ingress => Term::Ingress,
+        })
+    }
 }
 
 /// Probes of one group about one subject.
@@ -45,12 +58,25 @@ struct Added {
     rounds: Vec<(u32, u64)>,
 }
 
+/// Rounds in which one group had something of a kind to say about a subject: up to 64 rounds of an epoch, in the order of their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Seen {
+    epoch: u64,
+    /// Which 64.
+    part: u32,
+    group: u32,
+    bits: u64,
+}
+
 /// Sums by kind, subject and group, and what the epochs added that may still be pooled, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pool {
     counts: BTreeMap<Key, Counts>,
     epochs: VecDeque<Added>,
+    /// Rounds by subject, whatever was measured.
     rounds: BTreeMap<u32, u64>,
+    /// By kind and subject, the oldest first.
+    seen: BTreeMap<(Kind, u32), VecDeque<Seen>>,
 }
 
 /// What is said of one kind about one subject.
@@ -106,13 +132,26 @@ impl Measure<'_> {
 impl Pool {
     /// Adds an epoch.
     pub(super) fn add(&mut self, epoch: u64, rows: &[Row<'_>], measure: &Measure<'_>) {
-        let mut sums: BTreeMap<Key, Counts> = BTreeMap::new();
         let mut rounds: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
         for row in rows {
-            for (kind, counts) in counts(row, measure) {
-                sums.entry((kind, row.subject, row.group)).or_default().plus(&counts);
-            }
             rounds.entry(row.subject).or_default().insert(row.measurement.round);
+        }
+        let mut sums: BTreeMap<Key, Counts> = BTreeMap::new();
+        let mut seen: BTreeMap<(Kind, u32), BTreeMap<(u32, u32), u64>> = BTreeMap::new();
+        for of_subject in rows.chunk_by(|a, b| a.subject == b.subject) {
+            let numbers: Vec<u64> = rounds.get(&of_subject[0].subject).into_iter().flatten().copied().collect();
+            for row in of_subject {
+                let number = numbers.binary_search(&row.measurement.round).unwrap_or(0) as u32;
+                for (kind, counts) in counts(row, measure) {
+                    sums.entry((kind, row.subject, row.group)).or_default().plus(&counts);
+                    let of_kind = seen.entry((kind, row.subject)).or_default();
+                    *of_kind.entry((number / 64, row.group)).or_default() |= 1 << (number % 64);
+                }
+            }
+        }
+        for (key, parts) in seen {
+            let parts = parts.into_iter().map(|((part, group), bits)| Seen { epoch, part, group, bits });
+            self.seen.entry(key).or_default().extend(parts);
         }
         for (key, counts) in &sums {
             self.counts.entry(*key).or_default().plus(counts);
@@ -134,6 +173,13 @@ impl Pool {
                 sum.minus(counts);
                 if sum.of == 0 {
                     self.counts.remove(key);
+                }
+                let Some(seen) = self.seen.get_mut(&(key.0, key.1)) else { continue };
+                while seen.front().is_some_and(|seen| seen.epoch < first) {
+                    seen.pop_front();
+                }
+                if seen.is_empty() {
+                    self.seen.remove(&(key.0, key.1));
                 }
             }
             for (subject, less) in &aged.rounds {
@@ -158,6 +204,9 @@ impl Pool {
         for added in &mut self.epochs {
             added.counts = summed(&mut std::mem::take(&mut added.counts).into_iter()).into_iter().collect();
         }
+        for seen in self.seen.values_mut().flatten() {
+            seen.group = united.get(&seen.group).copied().unwrap_or(seen.group);
+        }
     }
 
     /// What every group saw of a subject's availability: probes that were served, of how many.
@@ -167,9 +216,24 @@ impl Pool {
         of_subject.map(|((_, _, group), sum)| (*group, sum.sure, sum.of))
     }
 
-    /// Rounds in which a subject was measured.
-    pub(super) fn rounds(&self, subject: u32) -> u64 {
-        self.rounds.get(&subject).copied().unwrap_or(0)
+    /// Whether anything of a subject is pooled.
+    pub(super) fn has(&self, subject: u32) -> bool {
+        self.rounds.contains_key(&subject)
+    }
+
+    /// Rounds in which a group that counts had something of a kind to say about a subject.
+    pub(super) fn rounds(&self, kind: Kind, subject: u32, counts: impl Fn(u32) -> bool) -> u64 {
+        let mut rounds: BTreeMap<(u64, u32), u64> = BTreeMap::new();
+        for seen in self.seen.get(&(kind, subject)).into_iter().flatten().filter(|seen| counts(seen.group)) {
+            *rounds.entry((seen.epoch, seen.part)).or_default() |= seen.bits;
+        }
+        rounds.into_values().map(|bits| u64::from(bits.count_ones())).sum()
+    }
+
+    /// What groups that count had of a kind to say about a subject: probes or values.
+    pub(super) fn heard(&self, kind: Kind, subject: u32, counts: impl Fn(u32) -> bool) -> u64 {
+        let of_subject = self.counts.range((kind, subject, 0)..=(kind, subject, u32::MAX));
+        of_subject.filter(|((_, _, group), _)| counts(*group)).map(|(_, sum)| sum.of).sum()
     }
 
     /// What may be said of a kind about a subject. A level inside a bucket of a histogram is nobody's fault.
@@ -206,6 +270,12 @@ fn counts(row: &Row<'_>, measure: &Measure<'_>) -> Vec<(Kind, Counts)> {
         (Kind::Term(Term::Availability), whole(outcomes.served(), outcomes.counted())),
         (Kind::Integrity, whole(measured.proofs_valid.min(measured.proofs), measured.proofs)),
     ];
+    let values = [
+        (Term::Latency, &measured.latency_us),
+        (Term::Egress, &measured.egress_bps),
+        (Term::Ingress, &measured.ingress_bps),
+    ];
+    all.extend(values.map(|(term, values)| (Kind::Values(term), whole(values.len(), values.len()))));
     // Failed probes have no latency and keep no promise of one; of transfers only those that took place are judged.
     let levels = [
         (Term::Latency, &measured.latency_us, outcomes.failed()),

@@ -115,9 +115,9 @@ pub struct MetricEstimate {
     pub high: Option<u64>,
     /// Independent groups behind it.
     pub groups: u32,
-    /// Values behind it.
+    /// Values of groups that count, of the days over which probes are pooled: of what is older little is left in the estimate.
     pub samples: u64,
-    /// Rounds behind it.
+    /// Rounds of those values.
     pub rounds: u64,
 }
 
@@ -140,7 +140,7 @@ pub struct TermFinding {
     pub probes: u64,
     /// Values too near to the level to tell, which count as not kept.
     pub unclear: u64,
-    /// Rounds behind it.
+    /// Rounds of those probes.
     pub rounds: u64,
 }
 

@@ -24,7 +24,8 @@ pub(super) fn evaluate(
     let groups = group_count(epoch)?.max(history.groups().len());
     let table = Table::new(collapse(epoch)?, epoch.hosters as usize, groups);
     let before = history.at(epoch.number, epoch.hosters, groups, settings);
-    let (barred, copies) = (barred(epoch, groups), copies(&table));
+    let barred = barred(epoch, groups);
+    let copies = if epoch.exact { copies(&table) } else { vec![false; table.cells.len()] };
 
     let weights: Vec<u32> = before.groups().iter().map(|group| group.weight_ppm).collect();
     let first = Pass::new(&before, (&table, &copies), masked(weights, &barred), settings);

@@ -66,19 +66,45 @@ impl Table {
     }
 }
 
-/// Whether each cell says exactly what another group says about the same hoster.
+/// Whether each cell says exactly what another group says about the same hoster, where rounding does not explain it.
+///
+/// Rounded values lie at least a step apart, and the smallest distance within a row bounds the step. Of `n` values that are spread over
+/// twice their quartiles' distance, one coincides with another by chance in about `n` steps out of that: where that is a quarter or
+/// more, the row is coarse. Exact values of few groups look so by chance too (of seven in four rows of ten, of fifteen in one of twelve):
+/// only where most rows are coarse, values were rounded, and equal ones in a coarse row say nothing.
 pub(super) fn copies(table: &Table) -> Vec<bool> {
     let mut copies = vec![false; table.cells.len()];
     let mut order = Vec::new();
+    let (mut coarse, mut fine) = (Vec::new(), 0_usize);
     for hoster in 0..table.hosters() {
         order.clear();
         order.extend(table.row_range(hoster).map(|index| (table.cells[index].value, index)));
+        if order.len() < 2 {
+            continue;
+        }
         order.sort_unstable();
+        let is_coarse = is_coarse(&order);
+        fine += usize::from(!is_coarse);
+        if is_coarse {
+            coarse.push(hoster);
+        }
         for pair in order.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
             (copies[pair[0].1], copies[pair[1].1]) = (true, true);
         }
     }
+    if coarse.len() > fine {
+        coarse.into_iter().for_each(|hoster| copies[table.row_range(hoster)].fill(false));
+    }
     copies
+}
+
+/// Whether equal values in a sorted row are likely by rounding alone.
+fn is_coarse(sorted: &[(Fixed, usize)]) -> bool {
+    let n = sorted.len();
+    let steps = sorted.windows(2).map(|pair| pair[1].0 - pair[0].0).filter(|step| *step > Fixed::ZERO);
+    let Some(step) = steps.min() else { return true };
+    let quartiles = sorted[3 * n / 4].0 - sorted[n / 4].0;
+    step.times(i64::try_from(2 * n).unwrap_or(i64::MAX)) >= quartiles
 }
 
 /// Where each number starts in an ordering of `numbers`, and where the last one ends.

@@ -7,6 +7,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use super::interval::order_rank;
+use super::table::{Cell, Table, copies};
 use super::*;
 use world::{Lie, World, natural};
 
@@ -26,7 +27,7 @@ fn judged(
     groups: &[u32],
     observations: &[Observation],
 ) -> Evaluation {
-    let epoch = Epoch { number, hosters, groups, barred: &[], observations };
+    let epoch = Epoch { number, hosters, groups, barred: &[], exact: true, observations };
     evaluate(history, &epoch, &Settings::default()).unwrap()
 }
 
@@ -129,7 +130,7 @@ fn what_is_refused_changes_nothing() {
     judged(&mut history, 3, 1, &groups, &reports);
     let before = history.clone();
     let mut refused = |epoch: Epoch<'_>| evaluate(&mut history, &epoch, &Settings::default()).unwrap_err().to_string();
-    let fine = Epoch { number: 4, hosters: 1, groups: &groups, barred: &[], observations: &reports };
+    let fine = Epoch { number: 4, hosters: 1, groups: &groups, barred: &[], exact: true, observations: &reports };
     assert_eq!(refused(Epoch { number: 3, ..fine }), "epoch 3 is not after epoch 3, which was evaluated already");
     assert_eq!(refused(Epoch { hosters: 0, ..fine }), "hoster 0 is unknown: there are 0 hosters");
     assert_eq!(refused(Epoch { groups: &groups[..4], ..fine }), "attester 4 has no group: there are 4 attesters");
@@ -144,7 +145,8 @@ fn the_barred_do_not_count() {
     let reports: Vec<Observation> =
         (0..9).map(|attester| report(0, attester, if attester < 5 { 20 } else { 5 })).collect();
     let (mut history, groups) = (History::default(), alone(9));
-    let epoch = Epoch { number: 0, hosters: 1, groups: &groups, barred: &[0, 1, 2, 3, 4], observations: &reports };
+    let epoch =
+        Epoch { number: 0, hosters: 1, groups: &groups, barred: &[0, 1, 2, 3, 4], exact: true, observations: &reports };
     let found = evaluate(&mut history, &epoch, &Settings::default()).unwrap();
     let estimate = found.hosters[0].now.unwrap();
     assert_eq!((estimate.value, estimate.groups), (Fixed::from_int(5), 4));
@@ -175,6 +177,33 @@ fn copies_do_not_count_unless_everybody_rounds() {
     };
     assert_eq!(copied(&lazy), [0, 1, 2]);
     assert!(copied(&|hoster, attester| report(hoster, attester, hoster as i32)).is_empty());
+}
+
+/// Two groups with alike links see the same bucket most of the time, and copy nobody. Exact values that agree as often are copies.
+#[test]
+fn values_in_buckets_are_no_copies() {
+    const LINKS: [i64; 7] = [0, 0, -9, -5, 5, 9, 13];
+    let copied = |value: &mut dyn FnMut(u32) -> i64| {
+        let mut cells = Vec::new();
+        for hoster in 0..100 {
+            cells.extend((0..7).map(|group| Cell { hoster, group, value: Fixed::from_raw(value(group)) }));
+        }
+        let table = Table::new(cells, 100, 7);
+        let copies = copies(&table);
+        let of = |group: usize| table.column(group).iter().filter(|cell| copies[**cell as usize]).count();
+        (0..7).map(of).collect::<Vec<_>>()
+    };
+    let mut random = Seed(3).stream("buckets");
+    let mut bucket = |group: u32| (LINKS[group as usize] + i64::from(random.next_u32().is_multiple_of(5))) << 32;
+    assert!(copied(&mut bucket).into_iter().all(|count| count < 10), "{:?}", copied(&mut bucket));
+    let mut other = Seed(4).stream("exact");
+    let mut last = 0;
+    let mut exact = |group: u32| {
+        // The second says what the first said.
+        last = if group == 1 { last } else { i64::from(other.next_u32()) * 22 };
+        last
+    };
+    assert_eq!(copied(&mut exact), [100, 100, 0, 0, 0, 0, 0]);
 }
 
 #[test]

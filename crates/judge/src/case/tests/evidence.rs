@@ -1,9 +1,10 @@
-use super::world::{HOSTERS, World, job, policy};
+use super::world::{HOSTERS, World, job, many, policy};
 use super::*;
 use crate::case::docket::is_within;
 use crate::case::{Availability, CaseError, Job, JobError, Measurement, Values, needs};
 use crate::histogram::{Scale, SparseHistogram};
 use crate::policy::Policy;
+use crate::robust::FlagReason;
 use crate::verdict::Never;
 
 /// R81: measurements from outside the job's regions do not count.
@@ -99,4 +100,22 @@ fn evidence_reads_back_as_it_was_written() {
     let measurement = World::new(&HOSTERS).evidence().measurements.swap_remove(0);
     let text = serde_json::to_string(&measurement).unwrap();
     assert_eq!(serde_json::from_str::<Measurement>(&text).unwrap(), measurement);
+}
+
+/// Reports that were counted in buckets coincide by themselves: nobody copied.
+#[test]
+fn values_in_equal_buckets_are_no_copies() {
+    let mut evidence = World { attesters: 12, epochs: 12, ..World::new(&many(12)) }.evidence();
+    for measurement in &mut evidence.measurements {
+        let number: u64 = measurement.attester[3..].parse().unwrap();
+        let Values::Exact(values) = &measurement.egress_bps else { unreachable!() };
+        // Two have lines alike, and every transfer of a round falls into one bucket.
+        let middle = if number < 2 { 50_000_000 } else { values[0] };
+        let mut histogram = SparseHistogram::new(Scale::ThroughputBps);
+        (0..10).for_each(|_| histogram.record(middle));
+        measurement.egress_bps = Values::Counted(histogram);
+    }
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    let copied = statement.flags.iter().filter(|flag| matches!(flag.reason, FlagReason::Copied { .. }));
+    assert_eq!(copied.count(), 0, "{:?}", statement.flags);
 }

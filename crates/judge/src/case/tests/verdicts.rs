@@ -232,6 +232,35 @@ fn a_level_inside_a_bucket_is_unproven() {
     assert!(hoster(&statement, "anna").placements[0].terms[1].unclear > 0);
 }
 
+/// Rounds and samples are those behind the number beside them: of its own metric, of groups that count, of the days that are pooled.
+#[test]
+fn rounds_and_samples_are_those_behind_the_number() {
+    let mut evidence = World { epochs: 40, ..World::new(&HOSTERS) }.evidence();
+    let last = evidence.measurements.iter().rev().find(|one| one.hoster == "anna").unwrap().clone();
+    // A hundred rounds more in the last epoch, in which nothing was transferred.
+    evidence.measurements.extend((100..200).map(|round| crate::case::Measurement {
+        round,
+        egress_bps: Values::none(),
+        ..last.clone()
+    }));
+    let statement = judge(&evidence, &policy(), &job()).unwrap();
+    let placement = &hoster(&statement, "anna").placements[0];
+    let found = |metric| *placement.estimates.iter().find(|found| found.metric == metric).unwrap();
+    let (latency, egress) = (found(Metric::LatencyP95), found(Metric::Egress));
+    assert_eq!((egress.samples, egress.rounds), (30 * 9 * 10, 30));
+    assert_eq!((latency.samples, latency.rounds), (30 * 9 * 10 + 1_000, 130));
+    let rounds: Vec<u64> = placement.terms.iter().map(|term| term.rounds).collect();
+    assert_eq!(rounds, [130, 130, 30], "availability, latency, egress");
+    // Who is flagged is behind no number.
+    let mut lied = World { attesters: 21, epochs: 12, ..World::new(&many(12)) }.evidence();
+    lie(&mut lied, 6, |name| matches!(name, "h00" | "h01" | "h02").then_some((4, 1)));
+    lied.measurements.iter_mut().filter(|one| one.attester == "att00").for_each(|one| one.round += 1_000);
+    let statement = judge(&lied, &policy(), &job()).unwrap();
+    let placement = &hoster(&statement, "h05").placements[0];
+    assert_eq!((placement.estimates[2].samples, placement.estimates[2].rounds), (15 * 12 * 10, 12));
+    assert_eq!((placement.terms[2].probes, placement.terms[2].rounds), (15 * 12 * 10, 12));
+}
+
 /// R64, R65: results are kept per region, never averaged, and the worst region decides.
 #[test]
 fn the_worst_region_decides() {

@@ -14,7 +14,7 @@ fn history(levels: &[i32], groups: u32, except: impl Fn(u32, usize) -> i32) -> H
     }
     let names: Vec<u32> = (0..groups).collect();
     let (hosters, mut history) = (levels.len() as u32, History::default());
-    let epoch = Epoch { number: 0, hosters, groups: &names, barred: &[], observations: &observations };
+    let epoch = Epoch { number: 0, hosters, groups: &names, barred: &[], exact: true, observations: &observations };
     evaluate(&mut history, &epoch, &Settings::default()).unwrap();
     history
 }
@@ -79,7 +79,7 @@ fn old_and_doubted_voices_count_less() {
     let mut found = history(&[5, 9], 8, |_, _| 0);
     assert_eq!(ranks(&found, &[0, 1], Side::AtLeast), [(2, 2), (1, 1)]);
     let names: Vec<u32> = (0..8).collect();
-    let silence = Epoch { number: 20, hosters: 2, groups: &names, barred: &[], observations: &[] };
+    let silence = Epoch { number: 20, hosters: 2, groups: &names, barred: &[], exact: true, observations: &[] };
     evaluate(&mut found, &silence, &Settings::default()).unwrap();
     assert_eq!(ranks(&found, &[0, 1], Side::AtLeast), [(1, 2), (1, 2)]);
 }
