@@ -22,6 +22,7 @@ use peermark_core::region::Geohash;
 use peermark_core::sealed::PublicKey;
 use peermark_judge::alert::TaskKey as TaskName;
 use peermark_judge::case::Case;
+use peermark_judge::coordinates::Estimator;
 use serde::{Deserialize, Serialize};
 
 use crate::genesis::{Genesis, Policy};
@@ -41,7 +42,8 @@ use storage::Storage;
 use table::Table;
 use work::judging::{CaseKey, ProofKey, Topic, Watch, WatchKey};
 use work::{
-    Accused, Cycle, EpochSpan, Market, MarketKey, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing, Subject,
+    Accused, Cycle, EpochSpan, Lag, Market, MarketKey, Observation, ObservationKey, Paid, Pilot, RootDoubt, Staffing,
+    Subject,
 };
 
 /// The end of one signer's chain of entries.
@@ -183,6 +185,10 @@ pub struct State {
     pub(crate) markets: Table<MarketKey, Market>,
     /// What rules about hosters themselves remember.
     pub(crate) watches: Table<WatchKey, Watch>,
+    /// Lags between users, by direction: who measures, who answers.
+    pub(crate) lags: Table<(Id, Id), Lag>,
+    /// Where users lie in the space of delays.
+    pub(crate) estimators: Table<Id, Estimator>,
     /// What happened in the block that is being executed, and how much of it is kept.
     #[serde(skip)]
     events: Vec<Event>,
@@ -201,7 +207,7 @@ macro_rules! tables {
             proofs cases judged job_qualities alert_tasks
             away doubts proven_roots
             grant_votes queue_turn plan_ends root_doubts witnessed held epochs jobs
-             markets watches)
+             markets watches lags estimators)
     };
 }
 
@@ -294,6 +300,8 @@ impl State {
             jobs: Table::default(),
             markets: Table::default(),
             watches: Table::default(),
+            lags: Table::default(),
+            estimators: Table::default(),
             events: Vec::new(),
             events_kept: 0,
         };

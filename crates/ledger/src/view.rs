@@ -121,6 +121,9 @@ impl State {
                 let area = area.parse().map_err(|error| Refusal::invalid("path", format!("{error}")))?;
                 Ok(Some(json!(self.price_in(&[area]))))
             }
+            ("map", [user]) => self.map_document(number(user)?).map(Some),
+            ("map", [one, other]) => Ok(Some(self.pair_document(number(one)?, number(other)?))),
+            ("nearer", [contract]) => Ok(Some(json!(self.nearer(number(contract)?)?))),
             ("markets", inner) => Ok(walk(self.markets_document(), inner)),
             ("quality", [user]) => Ok(Some(self.quality_document(number(user)?))),
             _ => Ok(None),

@@ -38,8 +38,9 @@ pub struct Coordinate {
     pub error: Fixed,
 }
 
-/// A node's own estimate of where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The estimate of where a node is, with what it was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Estimator {
     at: Coordinate,
     adjustments: VecDeque<Fixed>,

@@ -13,6 +13,7 @@ mod cycle;
 mod epoch;
 mod held;
 pub(crate) mod judging;
+mod map;
 mod market;
 mod money;
 mod performance;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use epoch::EpochSpan;
 pub use judging::Judged;
+pub use map::Lag;
 pub use market::{Market, MarketKey};
 
 use super::State;

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::MOST_ROWS;
 use crate::Id;
-use crate::item::Contract;
 use crate::item::user::Role;
+use crate::item::{Contract, Record, User};
+use crate::outcome::Refusal;
 use crate::state::State;
 use crate::state::agenda::Task;
 use crate::state::table::Table;
@@ -44,6 +45,26 @@ impl State {
             }
         }
         Value::Object(roles)
+    }
+
+    /// Where a user lies in the space of delays, as it says and as it was measured, and its lags to others.
+    pub(super) fn map_document(&self, user: Id) -> Result<Value, Refusal> {
+        self.item::<User>(user)?;
+        let said = self.coordinates.get(&user).and_then(|record| self.item::<Record>(*record).ok());
+        let lags: Map<String, Value> =
+            self.lags_from(user).take(MOST_ROWS).map(|(to, lag)| (to.to_string(), json!(lag))).collect();
+        Ok(json!({ "coordinate": self.coordinate_of(user), "said": said.map(|record| &record.body), "lags": lags }))
+    }
+
+    /// Lags between two users in microseconds, in both directions and the lesser of them, and what their coordinates predict.
+    pub(super) fn pair_document(&self, one: Id, other: Id) -> Value {
+        let predicted = self.coordinate_of(one).zip(self.coordinate_of(other)).map(|(a, b)| a.distance_us(b));
+        json!({
+            "there_us": self.lag(one, other),
+            "back_us": self.lag(other, one),
+            "symmetric_us": self.symmetric_lag(one, other),
+            "predicted_us": predicted,
+        })
     }
 
     /// A task that waits for an attester; all of them do.

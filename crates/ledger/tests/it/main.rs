@@ -21,6 +21,7 @@ mod work_alerts;
 mod work_faults;
 mod work_judged;
 mod work_life;
+mod work_map;
 mod work_market;
 mod work_performance;
 mod work_random;

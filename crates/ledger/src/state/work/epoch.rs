@@ -31,6 +31,7 @@ impl State {
         self.set_prices()?;
         let ended = self.epoch();
         self.begin_epoch(ended.saturating_add(1));
+        self.update_map(ended)?;
         self.evaluate(ended)?;
         let missing = ended.checked_sub(1).map_or(Ok(BTreeMap::new()), |before| self.name_missing_reports(before))?;
         self.watch_hosters(ended, &missing)?;

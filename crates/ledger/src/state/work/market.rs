@@ -293,7 +293,8 @@ impl State {
         }
     }
 
-    fn home_of(&self, user: Id) -> Result<Vec<Geohash>, Refusal> {
+    /// Where a user says that it is.
+    pub(super) fn home_of(&self, user: Id) -> Result<Vec<Geohash>, Refusal> {
         let Some(form) = &self.item::<User>(user)?.form else { return Ok(Vec::new()) };
         Ok(self.place_of(form)?.cloned().into_iter().collect())
     }

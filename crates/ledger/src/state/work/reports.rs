@@ -1,7 +1,9 @@
 //! What users say about themselves. It may lower a score, never raise it; what can be checked is checked.
 
+use peermark_judge::coordinates::Cell;
+
 use super::super::State;
-use super::{EpochSpan, Subject};
+use super::{EpochSpan, Lag, Subject};
 use crate::item::hosting::RawReason;
 use crate::item::record::{Body, Record, SelfReportShort};
 use crate::item::{Contract, User};
@@ -137,8 +139,14 @@ impl State {
         if !new.lags_us.windows(2).all(|pair| pair[0].0 < pair[1].0) {
             return Err(Refusal::invalid("lags_us", "not in the order of the users, or one twice"));
         }
-        for (other, _) in &new.lags_us {
+        let home = self.home_of(user)?;
+        for (other, lag_us) in &new.lags_us {
             self.item::<User>(*other)?;
+            let least = home.first().map_or(0, |home| self.least_lag_us(home, *other));
+            if u64::from(*lag_us) < least {
+                let why = format!("{lag_us} us to {other}, and light takes {least}");
+                return Err(Refusal::invalid("lags_us", why));
+            }
         }
         if let Some(record) = self.coordinates.get(&user) {
             let record = self.item::<Record>(*record)?;
@@ -155,6 +163,11 @@ impl State {
         let record =
             self.create(Record { subject: user, observer: Some(user), at: self.height, entry: Some(entry), body });
         self.coordinates.put(user, record);
+        let at_s = self.height.saturating_mul(self.policy().block_seconds.into());
+        for (other, lag_us) in &new.lags_us {
+            let cell = Cell { lag_us: u64::from(*lag_us), at_s };
+            self.note_lag(user, *other, Lag { cell, said: true });
+        }
         Ok(vec![record])
     }
 }

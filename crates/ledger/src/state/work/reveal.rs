@@ -51,11 +51,16 @@ impl State {
             (Measured::Raw(report), Some(_)) => {
                 self.check_region(user, &report.region)?;
                 self.check_performances(id, &challenge, std::slice::from_ref(&report.performance))?;
+                let performance = &report.performance;
+                let possible = !self.is_too_fast(&report.region, performance.hoster, &performance.latency);
+                if !possible {
+                    self.emit("fasterThanLight", &[id, user, performance.hoster]);
+                }
                 Body::Raw(RawShort {
                     challenge: id,
                     region: report.region.clone(),
-                    latency_us: spread(&report.performance.latency),
-                    egress_bps: spread(&report.performance.egress),
+                    latency_us: spread(&performance.latency).filter(|_| possible),
+                    egress_bps: spread(&performance.egress).filter(|_| possible),
                     host_load_ppm: report.host_load_ppm,
                     raw_root: report.raw_root,
                 })
@@ -73,12 +78,18 @@ impl State {
         Ok(vec![record])
     }
 
+    /// Keeps what was measured for the evaluation. What light could not have brought is not admitted: either side may be somewhere else than
+    /// it says, so nobody is blamed for it, and the attester is paid.
     fn observe(&mut self, challenge: Id, attester: Id, record: Id, report: &WorkingReport) {
         let epoch = self.epoch_of(self.height);
         let busyness = &report.swarm_busyness;
         let busyness_per_min = u64::from(busyness.requests) * 60 / u64::from(busyness.window_s.max(1));
         for performance in &report.hoster_performances {
             let (hoster, region) = (performance.hoster, report.region.clone());
+            if self.is_too_fast(&region, hoster, &performance.latency) {
+                self.emit("fasterThanLight", &[challenge, attester, hoster]);
+                continue;
+            }
             let observation = Observation {
                 outcomes: performance.outcomes,
                 latency: performance.latency.clone(),
