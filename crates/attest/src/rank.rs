@@ -64,7 +64,10 @@ impl RankDocument {
             lines.extend(columns(std::iter::once(head).chain(contract.ranks.iter().map(cells))));
             let ties =
                 contract.ranks.windows(2).any(|pair| (pair[0].best, pair[0].worst) == (pair[1].best, pair[1].worst));
-            if ties {
+            if !contract.compared {
+                let most = peermark_judge::case::MAX_COMPARED;
+                lines.push(format!("more than {most} hosters are not compared with one another; name their contracts"));
+            } else if ties {
                 lines.push("equal ranks are ties: the paired test cannot separate them yet".to_owned());
             }
             for pair in &contract.inversions {

@@ -27,7 +27,7 @@ mod tests;
 mod voices;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -35,6 +35,7 @@ pub use court::{Case, Roster, Ruling, Sitting};
 pub use evidence::{Claim, Evidence, Measurement, Offer, Values};
 pub use fit::{Fit, Hindrance};
 pub use job::{Availability, Bandwidth, Job, JobError, Latency, Term, TermNeeds, needs};
+pub use order::MAX_COMPARED;
 pub use statement::{
     ClaimLine, ContractStatement, DisputeLine, EpochLine, FlagLine, Flagged, HosterStatement, InversionLine, Metric,
     MetricEstimate, Placement, RankLine, Statement, TermFinding,
@@ -43,6 +44,7 @@ pub use statement::{
 pub use watch::AlertLine;
 
 use crate::policy::{Policy, PolicyError};
+use crate::qualification::Event;
 use crate::robust::RobustError;
 
 /// Why evidence cannot be judged at all.
@@ -83,13 +85,49 @@ pub const MAX_EPOCHS: u64 = 16_384;
 /// Most measurements in one case.
 pub const MAX_MEASUREMENTS: usize = 4_000_000;
 
+/// Most hosters in one case times its epochs: every hoster has a standing in every epoch.
+pub const MAX_STEPS: usize = 16_000_000;
+
+/// Most pairs of hosters that are compared with one another in one case, every epoch counted.
+pub const MAX_COMPARISONS: u64 = 500_000_000;
+
+/// What epochs decided, as far as somebody was measured or something changed.
+#[derive(Default)]
+struct Kept {
+    lines: Vec<EpochLine>,
+    /// The last line of every hoster.
+    last: BTreeMap<String, usize>,
+}
+
+impl Kept {
+    fn take(&mut self, lines: Vec<EpochLine>, measurements: &[&Measurement]) {
+        let measured: BTreeSet<&str> = measurements.iter().map(|one| one.hoster.as_str()).collect();
+        for line in lines {
+            let last = self.last.get(&line.hoster).and_then(|index| self.lines.get(*index));
+            let is_same =
+                |last: &EpochLine| (last.record.standing, &last.verdicts) == (line.record.standing, &line.verdicts);
+            // A dispute that goes on is said once.
+            let is_quiet = |last: &EpochLine| {
+                line.events.is_empty() || (line.events == [Event::Frozen] && last.events == line.events)
+            };
+            let is_known = last.is_some_and(|last| is_same(last) && is_quiet(last));
+            if is_known && !measured.contains(line.hoster.as_str()) {
+                continue;
+            }
+            self.last.insert(line.hoster.clone(), self.lines.len());
+            self.lines.push(line);
+        }
+    }
+}
+
 /// Everything that may be said of a job after the last epoch of the evidence.
 ///
 /// An epoch ends every `policy.epoch_s()` seconds; the last one ends with the last measurement in it. Measurements from outside the
 /// job's regions are counted and left out.
 ///
 /// # Errors
-/// A policy or a job that contradicts itself, no evidence, or more of it than [`MAX_EPOCHS`] and [`MAX_MEASUREMENTS`].
+/// A policy or a job that contradicts itself, no evidence, or more of it than [`MAX_EPOCHS`], [`MAX_MEASUREMENTS`], [`MAX_STEPS`] and
+/// [`MAX_COMPARISONS`].
 pub fn judge(evidence: &Evidence, policy: &Policy, job: &Job) -> Result<Statement, CaseError> {
     policy.validate()?;
     job.validate(policy)?;
@@ -111,15 +149,26 @@ pub fn judge(evidence: &Evidence, policy: &Policy, job: &Job) -> Result<Statemen
         let count = usize::try_from(last - first).unwrap_or(usize::MAX);
         return Err(CaseError::TooMany { what: "epochs", count, most: MAX_EPOCHS as usize });
     }
+    let hosters: BTreeSet<&str> = evidence.measurements.iter().map(|one| one.hoster.as_str()).collect();
+    let steps = epochs.len().saturating_mul(hosters.len());
+    if steps > MAX_STEPS {
+        return Err(CaseError::TooMany { what: "hosters in all epochs together", count: steps, most: MAX_STEPS });
+    }
+    drop(hosters);
     let mut case = Case::default();
-    let mut lines = Vec::new();
+    let (mut kept, mut compared) = (Kept::default(), 0_u64);
     for (number, (measurements, claims)) in epochs {
         let end_s = number.saturating_add(1).saturating_mul(epoch_s).saturating_sub(1);
         let (measurements, claims) = (&measurements[..], &claims[..]);
         let sitting = Sitting { number, end_s, measurements, claims, rosters: None, baselines: None };
         if let Some(ruling) = case.epoch(&sitting, policy, job)? {
-            lines.extend(ruling.lines);
+            compared = compared.saturating_add(ruling.compared);
+            kept.take(ruling.lines, measurements);
+        }
+        if compared > MAX_COMPARISONS {
+            let (count, most) = (compared as usize, MAX_COMPARISONS as usize);
+            return Err(CaseError::TooMany { what: "pairs of hosters to compare, name their contracts", count, most });
         }
     }
-    case.statement(policy, job, &evidence.offers, lines).ok_or(CaseError::Empty)
+    case.statement(policy, job, &evidence.offers, kept.lines).ok_or(CaseError::Empty)
 }

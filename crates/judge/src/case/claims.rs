@@ -64,20 +64,20 @@ impl Claims {
         }
     }
 
-    /// What is said of one hoster's claims.
-    pub(super) fn lines(&self, hoster: u32, docket: &Docket, policy: &Policy) -> Vec<ClaimLine> {
-        let of_hoster = self.states.iter().filter(|((_, other), _)| *other == hoster);
-        of_hoster
-            .filter_map(|((contract, _), state)| {
-                Some(ClaimLine {
-                    contract: docket.contracts.name(*contract).to_owned(),
-                    egress_bps: state.claimed_bps?,
-                    used_bps: state.used_bps,
-                    deviates: state.deviates,
-                    flagged: state.history.is_flagged(&policy.self_report),
-                })
-            })
-            .collect()
+    /// What is said of every hoster's claims, by contract.
+    pub(super) fn lines(&self, docket: &Docket, policy: &Policy) -> BTreeMap<u32, Vec<ClaimLine>> {
+        let mut lines: BTreeMap<u32, Vec<ClaimLine>> = BTreeMap::new();
+        for ((contract, hoster), state) in &self.states {
+            let Some(egress_bps) = state.claimed_bps else { continue };
+            lines.entry(*hoster).or_default().push(ClaimLine {
+                contract: docket.contracts.name(*contract).to_owned(),
+                egress_bps,
+                used_bps: state.used_bps,
+                deviates: state.deviates,
+                flagged: state.history.is_flagged(&policy.self_report),
+            });
+        }
+        lines
     }
 
     /// What counts of claims of capacity, by set and hoster: of several contracts the lowest. Where nothing was measured the claim alone.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::court::{Case, Last};
+use super::court::{Case, Findings, Last};
 use super::docket::Row;
 use super::fit;
-use super::order::Ranks;
-use super::pool::{Found, Kind};
+use super::order::{MAX_COMPARED, Ranks};
+use super::pool::Kind;
 use super::{
-    ContractStatement, EpochLine, HosterStatement, InversionLine, Job, Metric, MetricEstimate, Offer, Placement,
-    RankLine, Statement, Term, TermFinding,
+    ClaimLine, ContractStatement, EpochLine, HosterStatement, InversionLine, Job, Metric, MetricEstimate, Offer,
+    Placement, RankLine, Statement, Term, TermFinding,
 };
 use crate::fixed::Fixed;
 use crate::histogram::{Scale, SparseHistogram};
@@ -19,8 +19,6 @@ use crate::policy::Policy;
 use crate::qualification::explain;
 use crate::verdict::hardened;
 use crate::windows::{self, Promise, Window, Windows};
-
-type Findings = BTreeMap<(Kind, u32), Found>;
 
 /// What all parts of a statement are made from.
 struct Closing<'c> {
@@ -32,6 +30,8 @@ struct Closing<'c> {
     /// Contract, region and subject, by hoster.
     seats: BTreeMap<u32, Vec<(u32, u32, u32)>>,
     flagged: BTreeSet<u32>,
+    /// By hoster.
+    claims: BTreeMap<u32, Vec<ClaimLine>>,
     policy: &'c Policy,
     job: &'c Job,
 }
@@ -71,7 +71,8 @@ impl Case {
         }
         let findings = self.findings(policy, job);
         let (prices, capacities) = (prices(job, offers), self.claims.capacities(&self.docket));
-        let closing = Closing { last, findings, prices, capacities, seats, flagged: self.flagged(), policy, job };
+        let (flagged, claims) = (self.flagged(), self.claims.lines(&self.docket, policy));
+        let closing = Closing { last, findings, prices, capacities, seats, flagged, claims, policy, job };
         let mut hosters: Vec<HosterStatement> =
             (0..self.docket.hosters.len() as u32).filter_map(|hoster| self.hoster(hoster, &closing)).collect();
         hosters.sort_by(|a, b| a.hoster.cmp(&b.hoster));
@@ -117,7 +118,7 @@ impl Case {
             record: record.clone(),
             placements,
             places: places::across(histories, closing.last.end_s, &policy.ranking),
-            claims: self.claims.lines(hoster, &self.docket, policy),
+            claims: closing.claims.get(&hoster).cloned().unwrap_or_default(),
         })
     }
 
@@ -260,6 +261,7 @@ impl Case {
                     contract: self.docket.contracts.name(contract).to_owned(),
                     region: self.docket.regions.name(region).to_owned(),
                     inversions: inversions(&ranks),
+                    compared: ranks.len() <= MAX_COMPARED,
                     ranks,
                     mismatches: comparison.mismatches,
                     reports,
@@ -282,6 +284,9 @@ const MOST_INVERSIONS: usize = 64;
 
 /// Who asks for more than somebody who ranks above beyond chance.
 fn inversions(ranks: &[RankLine]) -> Vec<InversionLine> {
+    if ranks.len() > MAX_COMPARED {
+        return Vec::new();
+    }
     let pairs = ranks.iter().flat_map(|above| ranks.iter().map(move |below| (above, below)));
     let inverted = pairs.filter(|(above, below)| {
         above.worst < below.best && matches!((above.price, below.price), (Some(above), Some(below)) if below > above)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
 use super::docket::{Docket, Row, Seated};
-use super::order::{Grounds, Places, Ranks};
+use super::order::{Grounds, MAX_COMPARED, Places, Ranks};
 use super::pool::{Found, Kind, Measure, Pool};
 use super::watch::Watches;
 use super::{AlertLine, CaseError, Claim, DisputeLine, EpochLine, Job, Measurement, Metric, Term};
@@ -39,7 +39,44 @@ pub struct Case {
     pub(super) places: Places,
     pub(super) claims: Claims,
     watches: Watches,
+    #[serde(skip)]
+    memo: Memo,
 }
+
+/// What is found, by kind and subject.
+pub(super) type Findings = BTreeMap<(Kind, u32), Found>;
+
+/// By what is judged, beside what is pooled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Judging {
+    kinds: Vec<(Kind, Terms)>,
+    flagged: BTreeSet<u32>,
+    disputed: bool,
+    capacities: BTreeMap<(u32, u32), u64>,
+    level: Option<u64>,
+}
+
+/// What was found last, so that an epoch costs what it changes. It follows from the rest of a case: it is not stored, a copy begins without
+/// it, and cases that differ in it are equal.
+#[derive(Debug, Default)]
+struct Memo {
+    grounds: Option<Judging>,
+    findings: Findings,
+}
+
+impl Clone for Memo {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Memo {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Memo {}
 
 /// The last epoch, and all before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +124,12 @@ pub struct Ruling {
     pub lines: Vec<EpochLine>,
     /// Alerts that were raised or cleared.
     pub alerts: Vec<AlertLine>,
+    /// Pairs of hosters that were compared with one another.
+    pub compared: u64,
+}
+
+fn compared(hosters: usize) -> u64 {
+    if hosters > MAX_COMPARED { 0 } else { (hosters * hosters.saturating_sub(1) / 2) as u64 }
 }
 
 impl Case {
@@ -110,30 +153,38 @@ impl Case {
         self.note(sitting, &rows, policy);
         self.estimate(epoch, &rows, policy)?;
         self.pool.add(epoch, &rows, &Measure { epoch, job, policy, evaluations: &self.evaluations });
-        self.pool.age(self.last.map_or(0, |last| last.pooled_from));
+        let mut changed = self.pool.age(self.last.map_or(0, |last| last.pooled_from));
+        changed.extend(rows.iter().map(|row| row.subject));
         self.hear(&rows);
         self.claims.epoch(epoch, sitting.claims, &self.evaluations, &self.docket, policy);
-        let findings = self.findings(policy, job);
+        let (findings, changed) = self.refreshed(changed, policy, job);
         let disputed = self.is_disputed(job);
         let mut ranks = Ranks::new();
         if !disputed {
-            for ((kind, subject), found) in &findings {
-                if let Kind::Term(term) = kind {
-                    self.standing.insert((*term, *subject), found.finding.verdict);
+            for subject in &changed {
+                for term in Term::ALL {
+                    if let Some(found) = findings.get(&(Kind::Term(term), *subject)) {
+                        self.standing.insert((term, *subject), found.finding.verdict);
+                    }
                 }
             }
             ranks = self.ranks_of_measured(&rows, &findings, policy, job);
             self.places.add(&ranks, sitting.end_s, policy);
-            let (docket, places) = (&self.docket, &mut self.places);
-            places.keep(|contract, subject| {
-                let hoster = docket.subjects.get(subject).map(|subject| subject.hoster);
-                docket.members.get(&contract).is_some_and(|of| hoster.is_some_and(|one| of.hosters.contains(&one)))
-            });
+            // Without rosters nobody leaves.
+            if sitting.rosters.is_some() {
+                let (docket, places) = (&self.docket, &mut self.places);
+                places.keep(|contract, subject| {
+                    let hoster = docket.subjects.get(subject).map(|subject| subject.hoster);
+                    docket.members.get(&contract).is_some_and(|of| hoster.is_some_and(|one| of.hosters.contains(&one)))
+                });
+            }
         }
-        let lines = self.step(epoch, &findings, disputed, policy, job);
+        let compared = ranks.values().map(|field| compared(field.len())).sum();
+        let lines = self.step((epoch, disputed), &findings, &changed, policy, job);
         // While nobody can tell who is right, nothing is done to anybody.
         let alerts = if disputed { Vec::new() } else { self.watch(sitting, &rows, ranks, policy, job) };
-        Ok(Some(Ruling { lines, alerts }))
+        self.memo.findings = findings;
+        Ok(Some(Ruling { lines, alerts, compared }))
     }
 
     /// What was kept of groups that are one from now on becomes what is kept of that one.
@@ -141,6 +192,7 @@ impl Case {
         if united.is_empty() {
             return;
         }
+        self.memo = Memo::default();
         self.pool.unite(united);
         for history in self.histories.values_mut() {
             united.iter().for_each(|(from, into)| history.unite(*from, *into));
@@ -255,24 +307,56 @@ impl Case {
         !self.disputes(job).is_empty()
     }
 
-    pub(super) fn findings(&self, policy: &Policy, job: &Job) -> BTreeMap<(Kind, u32), Found> {
+    pub(super) fn findings(&self, policy: &Policy, job: &Job) -> Findings {
         self.findings_in(&self.pool, policy, job)
     }
 
     /// What is found of every kind and subject in a pool.
-    pub(super) fn findings_in(&self, pool: &Pool, policy: &Policy, job: &Job) -> BTreeMap<(Kind, u32), Found> {
-        let (flagged, disputed) = (self.flagged(), self.is_disputed(job));
-        let counts = |group: u32| !flagged.contains(&group);
-        let kinds = kinds(policy, job);
-        let capacities = self.claims.capacities(&self.docket);
-        let mut findings = BTreeMap::new();
-        // What was measured too long ago says nothing any more, neither good nor bad.
-        for (subject, of) in (0..).zip(self.docket.subjects.iter()).filter(|(subject, _)| pool.has(*subject)) {
-            for (kind, terms) in &kinds {
-                let mut found = pool.find(*kind, subject, terms, counts, disputed);
-                let said = capacities.get(&(of.set, of.hoster)).filter(|_| *kind == Kind::Term(Term::Egress));
-                if let (Some(said), Some(level), Verdict::Meets) =
-                    (said, job.level(Term::Egress), found.finding.verdict)
+    pub(super) fn findings_in(&self, pool: &Pool, policy: &Policy, job: &Job) -> Findings {
+        let mut findings = Findings::new();
+        self.find(pool, 0..self.docket.subjects.len() as u32, &self.grounds(policy, job), &mut findings);
+        findings
+    }
+
+    /// What is found of every kind and subject after an epoch that changed what is pooled of some, and the subjects of which something may
+    /// be found that was not before. Everything else is as it was found then, unless what it is judged by changed too.
+    fn refreshed(&mut self, changed: BTreeSet<u32>, policy: &Policy, job: &Job) -> (Findings, BTreeSet<u32>) {
+        let grounds = self.grounds(policy, job);
+        let mut findings = std::mem::take(&mut self.memo.findings);
+        let changed = if self.memo.grounds.as_ref() == Some(&grounds) {
+            changed
+        } else {
+            findings.clear();
+            (0..self.docket.subjects.len() as u32).collect()
+        };
+        self.find(&self.pool, changed.iter().copied(), &grounds, &mut findings);
+        self.memo.grounds = Some(grounds);
+        (findings, changed)
+    }
+
+    fn grounds(&self, policy: &Policy, job: &Job) -> Judging {
+        Judging {
+            kinds: kinds(policy, job),
+            flagged: self.flagged(),
+            disputed: self.is_disputed(job),
+            capacities: self.claims.capacities(&self.docket),
+            level: job.level(Term::Egress),
+        }
+    }
+
+    fn find(&self, pool: &Pool, subjects: impl Iterator<Item = u32>, by: &Judging, findings: &mut Findings) {
+        let counts = |group: u32| !by.flagged.contains(&group);
+        for subject in subjects {
+            let Some(of) = self.docket.subjects.get(subject) else { continue };
+            for (kind, terms) in &by.kinds {
+                // What was measured too long ago says nothing any more, neither good nor bad.
+                if !pool.has(subject) {
+                    findings.remove(&(*kind, subject));
+                    continue;
+                }
+                let mut found = pool.find(*kind, subject, terms, counts, by.disputed);
+                let said = by.capacities.get(&(of.set, of.hoster)).filter(|_| *kind == Kind::Term(Term::Egress));
+                if let (Some(said), Some(level), Verdict::Meets) = (said, by.level, found.finding.verdict)
                     && *said < level
                 {
                     // Whoever says itself that it has less does not promise more.
@@ -281,17 +365,16 @@ impl Case {
                 findings.insert((*kind, subject), found);
             }
         }
-        findings
     }
 
-    pub(super) fn ranks(&self, findings: &BTreeMap<(Kind, u32), Found>, policy: &Policy, job: &Job) -> Ranks {
+    pub(super) fn ranks(&self, findings: &Findings, policy: &Policy, job: &Job) -> Ranks {
         self.ranks_in(self.docket.fields(), findings, policy, job)
     }
 
     fn ranks_in(
         &self,
         fields: BTreeMap<(u32, u32), Vec<u32>>,
-        findings: &BTreeMap<(Kind, u32), Found>,
+        findings: &Findings,
         policy: &Policy,
         job: &Job,
     ) -> Ranks {
@@ -301,13 +384,7 @@ impl Case {
     }
 
     /// Ranks in the contracts and regions in which the epoch measured anything of what ranks are made from.
-    fn ranks_of_measured(
-        &self,
-        rows: &[Row<'_>],
-        findings: &BTreeMap<(Kind, u32), Found>,
-        policy: &Policy,
-        job: &Job,
-    ) -> Ranks {
+    fn ranks_of_measured(&self, rows: &[Row<'_>], findings: &Findings, policy: &Policy, job: &Job) -> Ranks {
         let flagged = self.flagged();
         let heard = rows.iter().filter(|row| !flagged.contains(&row.group) && row.measurement.has_probes());
         let measured: BTreeSet<u32> = heard.map(|row| row.subject).collect();

@@ -11,12 +11,12 @@ use super::register::Register;
 use super::{CaseError, Job, MAX_MEASUREMENTS, Measurement, Roster};
 use crate::policy::{GroupRule, Policy};
 
-/// A hoster in one set, seen from one region: what an estimate is about.
+/// A hoster in one set, seen from one region: what an estimate is about. In the order of hosters, so that those of one stand together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Subject {
+    pub(super) hoster: u32,
     pub(super) set: u32,
     pub(super) region: u32,
-    pub(super) hoster: u32,
 }
 
 /// One measurement in its place.
@@ -144,7 +144,8 @@ impl Docket {
 
     /// The subjects of one hoster.
     pub(super) fn of_hoster(&self, hoster: u32) -> impl Iterator<Item = (u32, &Subject)> {
-        (0..).zip(self.subjects.iter()).filter(move |(_, subject)| subject.hoster == hoster)
+        let last = Subject { hoster, set: u32::MAX, region: u32::MAX };
+        self.subjects.within(Subject { hoster, set: 0, region: 0 }..=last)
     }
 }
 

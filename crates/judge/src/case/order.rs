@@ -16,6 +16,10 @@ use crate::verdict::Side;
 /// Ranks by contract and region; the hoster of an interval is a subject.
 pub(super) type Ranks = BTreeMap<(u32, u32), Vec<RankInterval>>;
 
+/// Most hosters of one contract and region that are compared with one another. Of more, who is better stays open: comparing grows with the
+/// square of their number, and a contract has three.
+pub const MAX_COMPARED: usize = 128;
+
 /// Places of every subject in every contract, by contract and subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Places {
@@ -48,6 +52,9 @@ fn side(metric: Metric) -> Side {
 
 impl Grounds<'_> {
     fn field(&self, subjects: &[u32]) -> Vec<RankInterval> {
+        if subjects.len() > MAX_COMPARED {
+            return paired::rank(subjects, &[]);
+        }
         let metrics = self.job.terms().into_iter().filter_map(|(term, _)| term.metric());
         let mut contests: Vec<Contest> = metrics
             .filter_map(|metric| Some(Contest::remembered(self.histories.get(&metric)?, subjects, side(metric))))
@@ -87,9 +94,9 @@ impl Grounds<'_> {
 }
 
 impl Places {
-    /// Adds one round's places to every contract and region. A field of more hosters than places are told of gives none.
+    /// Adds one round's places to every contract and region whose hosters were compared.
     pub(super) fn add(&mut self, ranks: &Ranks, at_s: u64, policy: &Policy) {
-        for ((contract, _), field) in ranks {
+        for ((contract, _), field) in ranks.iter().filter(|(_, field)| field.len() <= MAX_COMPARED) {
             for (rank, units) in field.iter().zip(places::shares(field)) {
                 let history = self.histories.entry((*contract, rank.hoster)).or_default();
                 // Shares of a field sum to the whole by their definition.

@@ -164,8 +164,9 @@ impl Pool {
         self.epochs.push_back(Added { epoch, counts: sums.into_iter().collect(), rounds });
     }
 
-    /// Takes back what epochs before `first` added: those probes are too old.
-    pub(super) fn age(&mut self, first: u64) {
+    /// Takes back what epochs before `first` added: those probes are too old. Returns of which subjects.
+    pub(super) fn age(&mut self, first: u64) -> BTreeSet<u32> {
+        let mut changed = BTreeSet::new();
         while self.epochs.front().is_some_and(|added| added.epoch < first) {
             let Some(aged) = self.epochs.pop_front() else { break };
             for (key, counts) in &aged.counts {
@@ -183,6 +184,7 @@ impl Pool {
                 }
             }
             for (subject, less) in &aged.rounds {
+                changed.insert(*subject);
                 let Some(sum) = self.rounds.get_mut(subject) else { continue };
                 *sum = sum.saturating_sub(*less);
                 if *sum == 0 {
@@ -190,6 +192,7 @@ impl Pool {
                 }
             }
         }
+        changed
     }
 
     /// What groups added that are one from now on becomes what that one added.

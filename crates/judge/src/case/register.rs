@@ -1,6 +1,7 @@
 //! Names with dense numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,11 @@ impl<T: Ord + Clone> Register<T> {
     /// Every item by number.
     pub(super) fn iter(&self) -> std::slice::Iter<'_, T> {
         self.items.iter()
+    }
+
+    /// Items between two, in their order, with their numbers.
+    pub(super) fn within(&self, range: RangeInclusive<T>) -> impl Iterator<Item = (u32, &T)> {
+        self.numbers.range(range).map(|(item, number)| (*number, item))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,28 +1,33 @@
 //! What an epoch makes of every hoster's standing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::court::Case;
-use super::pool::{Found, Kind};
+use super::court::{Case, Findings};
+use super::pool::Kind;
 use super::{EpochLine, Job, Term};
 use crate::policy::Policy;
 use crate::qualification::{self, Promised, Range, TermCounts};
 use crate::verdict::Verdict;
 
 impl Case {
-    /// Every hoster's standing after the epoch.
+    /// Every hoster's standing after the epoch. Evidence is as it was where nothing of a hoster changed.
     pub(super) fn step(
         &mut self,
-        epoch: u64,
-        findings: &BTreeMap<(Kind, u32), Found>,
-        disputed: bool,
+        (epoch, disputed): (u64, bool),
+        findings: &Findings,
+        changed: &BTreeSet<u32>,
         policy: &Policy,
         job: &Job,
     ) -> Vec<EpochLine> {
         let mut lines = Vec::with_capacity(self.records.len());
         let flagged = self.flagged();
+        let of_subject = |subject: &u32| self.docket.subjects.get(*subject).map(|of| of.hoster as usize);
+        let changed: BTreeSet<usize> = changed.iter().filter_map(of_subject).collect();
         for hoster in 0..self.records.len() {
-            let evidence = self.evidence_of(hoster, (epoch, disputed), findings, &flagged, policy, job);
+            let evidence = match self.evidence.get(hoster) {
+                Some(before) if !changed.contains(&hoster) => qualification::Evidence { epoch, disputed, ..*before },
+                _ => self.evidence_of(hoster, (epoch, disputed), findings, &flagged, policy, job),
+            };
             let record = &self.records[hoster];
             let again = qualification::readmit(record, epoch, &policy.qualification).filter(|_| !disputed);
             let stepped = qualification::step(again.as_ref().unwrap_or(record), &evidence, &policy.qualification);
@@ -43,7 +48,7 @@ impl Case {
         &self,
         hoster: usize,
         (epoch, disputed): (u64, bool),
-        findings: &BTreeMap<(Kind, u32), Found>,
+        findings: &Findings,
         flagged: &BTreeSet<u32>,
         policy: &Policy,
         job: &Job,
@@ -74,20 +79,14 @@ impl Case {
     }
 
     /// The worst interval over contracts and regions in which enough groups measured.
-    fn range(
-        &self,
-        hoster: u32,
-        kind: Kind,
-        findings: &BTreeMap<(Kind, u32), Found>,
-        policy: &Policy,
-    ) -> Option<Range> {
+    fn range(&self, hoster: u32, kind: Kind, findings: &Findings, policy: &Policy) -> Option<Range> {
         let subjects = self.docket.of_hoster(hoster);
         let found = subjects.filter_map(|(subject, _)| findings.get(&(kind, subject)));
         let enough = found.filter(|found| found.finding.groups >= policy.robust.minimum_groups.max(1));
         enough.map(|found| Range::new(found.finding.low_ppm, found.finding.high_ppm)).reduce(worse)
     }
 
-    fn term_counts(&self, hoster: u32, findings: &BTreeMap<(Kind, u32), Found>, job: &Job) -> TermCounts {
+    fn term_counts(&self, hoster: u32, findings: &Findings, job: &Job) -> TermCounts {
         let mut counts = TermCounts::default();
         for (term, _) in job.terms() {
             for (subject, _) in self.docket.of_hoster(hoster) {
@@ -103,7 +102,7 @@ impl Case {
     }
 
     /// The worst verdict on every promise over contracts and regions.
-    fn worst(&self, hoster: u32, findings: &BTreeMap<(Kind, u32), Found>, job: &Job) -> Vec<(Term, Verdict)> {
+    fn worst(&self, hoster: u32, findings: &Findings, job: &Job) -> Vec<(Term, Verdict)> {
         let of_term = |term: Term| {
             let subjects = self.docket.of_hoster(hoster);
             let found = subjects.filter_map(|(subject, _)| findings.get(&(Kind::Term(term), subject)));

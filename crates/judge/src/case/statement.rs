@@ -53,7 +53,7 @@ pub struct Statement {
     pub contracts: Vec<ContractStatement>,
     /// Groups whose voice does not count.
     pub flags: Vec<FlagLine>,
-    /// What every epoch decided, by epoch and hoster.
+    /// What every epoch decided of hosters that it measured or of which anything changed, by epoch and hoster.
     pub epochs: Vec<EpochLine>,
 }
 
@@ -153,6 +153,8 @@ pub struct ContractStatement {
     pub region: String,
     /// From the best to the worst; hosters with equal intervals are ties, by name.
     pub ranks: Vec<RankLine>,
+    /// Whether they were compared with one another: of more than [`super::MAX_COMPARED`] all are a tie without places.
+    pub compared: bool,
     /// Self-reports of the same contract that do not agree, by index in `reports`.
     pub mismatches: Vec<Mismatch>,
     /// The hosters whose last self-reports were compared.

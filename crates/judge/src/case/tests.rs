@@ -1,5 +1,6 @@
 mod claims;
 mod evidence;
+mod size;
 mod standing;
 mod verdicts;
 mod world;
