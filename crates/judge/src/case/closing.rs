@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::court::{Case, Findings, Last};
+use super::court::{Case, Last};
 use super::docket::Row;
+use super::finding::Findings;
 use super::fit;
 use super::order::{MAX_COMPARED, Ranks};
 use super::pool::Kind;
@@ -14,7 +15,7 @@ use super::{
 use crate::fixed::Fixed;
 use crate::histogram::{Scale, SparseHistogram};
 use crate::pay;
-use crate::places::{self, PlaceHistory};
+use crate::places;
 use crate::policy::Policy;
 use crate::qualification::explain;
 use crate::verdict::hardened;
@@ -120,34 +121,6 @@ impl Case {
             places: places::across(histories, closing.last.end_s, &policy.ranking),
             claims: closing.claims.get(&hoster).cloned().unwrap_or_default(),
         })
-    }
-
-    /// Of every contract the places in the region in which they are worst: regions are never averaged.
-    fn worst_places(&self, seats: &[(u32, u32, u32)], now_s: u64, policy: &Policy) -> Vec<&PlaceHistory> {
-        let mut worst: BTreeMap<u32, (u32, &PlaceHistory)> = BTreeMap::new();
-        for (contract, _, subject) in seats {
-            let Some(history) = self.places.of(*contract, *subject) else { continue };
-            let Some(shares) = history.shares(now_s, &policy.ranking) else { continue };
-            let found = worst.entry(*contract).or_insert((shares.score_ppm, history));
-            if shares.score_ppm < found.0 {
-                *found = (shares.score_ppm, history);
-            }
-        }
-        worst.into_values().map(|(_, history)| history).collect()
-    }
-
-    /// What every hoster of every contract is paid: the tier of its places in the region in which they are worst.
-    fn pay(&self, now_s: u64, policy: &Policy) -> BTreeMap<(u32, u32), pay::Tier> {
-        let mut tiers: BTreeMap<(u32, u32), pay::Tier> = BTreeMap::new();
-        for ((contract, subject), history) in self.places.all() {
-            let Some(subject) = self.docket.subjects.get(subject) else { continue };
-            let tier = pay::tier(history.shares(now_s, &policy.ranking).as_ref(), &policy.pay);
-            let found = tiers.entry((contract, subject.hoster)).or_insert(tier);
-            if tier.number < found.number {
-                *found = tier;
-            }
-        }
-        tiers
     }
 
     fn placement(&self, (contract, region, subject): (u32, u32, u32), closing: &Closing<'_>) -> Placement {

@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
 use super::docket::{Docket, Row, Seated};
+use super::finding::{Findings, Memo};
 use super::order::{Grounds, MAX_COMPARED, Places, Ranks};
-use super::pool::{Found, Kind, Measure, Pool};
+use super::pool::{Kind, Measure, Pool};
 use super::watch::Watches;
-use super::{AlertLine, CaseError, Claim, DisputeLine, EpochLine, Job, Measurement, Metric, Term};
+use super::{AlertLine, CaseError, Claim, EpochLine, Job, Measurement, Metric, Term};
 use crate::policy::Policy;
 use crate::qualification::{self, Record};
-use crate::robust::{self, Epoch, Evaluation, FlagReason, History, Observation};
-use crate::verdict::{Doubt, Terms, Verdict};
+use crate::robust::{Evaluation, History};
+use crate::verdict::Verdict;
 use crate::windows::Windows;
 
 /// A job under judgement, as it stands after an epoch: integers only, in one order, so that a ledger can carry and hash it. The same
@@ -40,43 +41,8 @@ pub struct Case {
     pub(super) claims: Claims,
     watches: Watches,
     #[serde(skip)]
-    memo: Memo,
+    pub(super) memo: Memo,
 }
-
-/// What is found, by kind and subject.
-pub(super) type Findings = BTreeMap<(Kind, u32), Found>;
-
-/// By what is judged, beside what is pooled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Judging {
-    kinds: Vec<(Kind, Terms)>,
-    flagged: BTreeSet<u32>,
-    disputed: bool,
-    capacities: BTreeMap<(u32, u32), u64>,
-    level: Option<u64>,
-}
-
-/// What was found last, so that an epoch costs what it changes. It follows from the rest of a case: it is not stored, a copy begins without
-/// it, and cases that differ in it are equal.
-#[derive(Debug, Default)]
-struct Memo {
-    grounds: Option<Judging>,
-    findings: Findings,
-}
-
-impl Clone for Memo {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-impl PartialEq for Memo {
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Memo {}
 
 /// The last epoch, and all before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,145 +194,6 @@ impl Case {
         }
     }
 
-    fn estimate(&mut self, epoch: u64, rows: &[Row<'_>], policy: &Policy) -> Result<(), CaseError> {
-        let all = Metric::ALL.map(|metric| (metric, super::voices::observations(rows, metric)));
-        let measured: Vec<_> = all.into_iter().filter(|(_, observations)| !observations.is_empty()).collect();
-        let mut found: BTreeMap<Metric, (History, Evaluation)> = BTreeMap::new();
-        let evaluate = |case: &Self, metric: Metric, observations: &[Observation], barred: &[u32]| {
-            let input = Epoch {
-                number: epoch,
-                hosters: u32::try_from(case.docket.subjects.len()).unwrap_or(u32::MAX),
-                groups: case.docket.groups.of_attesters(),
-                barred,
-                exact: rows.iter().all(|row| !metric.values(row).is_counted()),
-                observations,
-            };
-            let mut history = case.histories.get(&metric).cloned().unwrap_or_default();
-            let evaluation = robust::evaluate(&mut history, &input, &policy.robust)
-                .map_err(|source| CaseError::Robust { epoch, source })?;
-            Ok::<_, CaseError>((history, evaluation))
-        };
-        for (metric, observations) in &measured {
-            found.insert(*metric, evaluate(self, *metric, observations, &[])?);
-        }
-        // Who lies about one thing is believed about none: what each estimate found alone bars from all others.
-        let old = self.telling().filter(|(metric, _)| !found.contains_key(metric));
-        let new = found.iter().map(|(metric, (_, evaluation))| (*metric, evaluation));
-        let alone: Vec<(Metric, BTreeSet<u32>)> = old
-            .chain(new.filter(|(_, evaluation)| evaluation.dispute.is_none()))
-            .map(|(metric, evaluation)| (metric, self.own_flags(evaluation).collect()))
-            .collect();
-        for (metric, observations) in &measured {
-            let of = |own: bool| alone.iter().filter(move |(other, _)| (other == metric) == own).flat_map(|(_, of)| of);
-            let own: BTreeSet<u32> = of(true).copied().collect();
-            let barred: BTreeSet<u32> = of(false).filter(|group| !own.contains(group)).copied().collect();
-            if !barred.is_empty() {
-                let barred: Vec<u32> = barred.into_iter().collect();
-                found.insert(*metric, evaluate(self, *metric, observations, &barred)?);
-            }
-        }
-        for (metric, (history, evaluation)) in found {
-            self.histories.insert(metric, history);
-            self.evaluations.insert(metric, evaluation);
-        }
-        Ok(())
-    }
-
-    /// The last evaluation of every metric, as long as probes of its epoch are pooled and nobody disputes it. Where nobody can tell who is
-    /// right, nobody is silenced.
-    pub(super) fn telling(&self) -> impl Iterator<Item = (Metric, &Evaluation)> {
-        let from = self.last.map_or(0, |last| last.pooled_from);
-        let all = self.evaluations.iter().map(|(metric, evaluation)| (*metric, evaluation));
-        all.filter(move |(_, evaluation)| evaluation.dispute.is_none() && evaluation.epoch >= from)
-    }
-
-    /// Groups that an evaluation flagged for what they said in it.
-    fn own_flags(&self, evaluation: &Evaluation) -> impl Iterator<Item = u32> {
-        let own = evaluation.flags.iter().filter(|flag| flag.reason != FlagReason::Barred);
-        own.map(|flag| self.docket.groups.now(flag.group))
-    }
-
-    /// Groups that are flagged in any estimate: who lies about one thing is believed about none.
-    pub(super) fn flagged(&self) -> BTreeSet<u32> {
-        self.telling().flat_map(|(_, evaluation)| self.own_flags(evaluation)).collect()
-    }
-
-    /// Estimates of the last epoch of which nobody can tell who is right, and that the job asks for: earlier verdicts stand and sanctions
-    /// rest. What nobody was promised freezes nothing, and what was not measured in the epoch is no dispute of it.
-    pub(super) fn disputes(&self, job: &Job) -> Vec<DisputeLine> {
-        let asked: BTreeSet<Metric> = job.terms().into_iter().filter_map(|(term, _)| term.metric()).collect();
-        let here = self
-            .evaluations
-            .iter()
-            .filter(|(metric, found)| asked.contains(metric) && Some(found.epoch) == self.last_epoch());
-        here.filter_map(|(metric, found)| Some(DisputeLine { metric: *metric, dispute: found.dispute? })).collect()
-    }
-
-    /// Whether nobody can tell who is right about anything that the job asks for.
-    pub fn is_disputed(&self, job: &Job) -> bool {
-        !self.disputes(job).is_empty()
-    }
-
-    pub(super) fn findings(&self, policy: &Policy, job: &Job) -> Findings {
-        self.findings_in(&self.pool, policy, job)
-    }
-
-    /// What is found of every kind and subject in a pool.
-    pub(super) fn findings_in(&self, pool: &Pool, policy: &Policy, job: &Job) -> Findings {
-        let mut findings = Findings::new();
-        self.find(pool, 0..self.docket.subjects.len() as u32, &self.grounds(policy, job), &mut findings);
-        findings
-    }
-
-    /// What is found of every kind and subject after an epoch that changed what is pooled of some, and the subjects of which something may
-    /// be found that was not before. Everything else is as it was found then, unless what it is judged by changed too.
-    fn refreshed(&mut self, changed: BTreeSet<u32>, policy: &Policy, job: &Job) -> (Findings, BTreeSet<u32>) {
-        let grounds = self.grounds(policy, job);
-        let mut findings = std::mem::take(&mut self.memo.findings);
-        let changed = if self.memo.grounds.as_ref() == Some(&grounds) {
-            changed
-        } else {
-            findings.clear();
-            (0..self.docket.subjects.len() as u32).collect()
-        };
-        self.find(&self.pool, changed.iter().copied(), &grounds, &mut findings);
-        self.memo.grounds = Some(grounds);
-        (findings, changed)
-    }
-
-    fn grounds(&self, policy: &Policy, job: &Job) -> Judging {
-        Judging {
-            kinds: kinds(policy, job),
-            flagged: self.flagged(),
-            disputed: self.is_disputed(job),
-            capacities: self.claims.capacities(&self.docket),
-            level: job.level(Term::Egress),
-        }
-    }
-
-    fn find(&self, pool: &Pool, subjects: impl Iterator<Item = u32>, by: &Judging, findings: &mut Findings) {
-        let counts = |group: u32| !by.flagged.contains(&group);
-        for subject in subjects {
-            let Some(of) = self.docket.subjects.get(subject) else { continue };
-            for (kind, terms) in &by.kinds {
-                // What was measured too long ago says nothing any more, neither good nor bad.
-                if !pool.has(subject) {
-                    findings.remove(&(*kind, subject));
-                    continue;
-                }
-                let mut found = pool.find(*kind, subject, terms, counts, by.disputed);
-                let said = by.capacities.get(&(of.set, of.hoster)).filter(|_| *kind == Kind::Term(Term::Egress));
-                if let (Some(said), Some(level), Verdict::Meets) = (said, by.level, found.finding.verdict)
-                    && *said < level
-                {
-                    // Whoever says itself that it has less does not promise more.
-                    found.finding.verdict = Verdict::Unproven { because: Doubt::OwnClaim { bps: *said } };
-                }
-                findings.insert((*kind, subject), found);
-            }
-        }
-    }
-
     pub(super) fn ranks(&self, findings: &Findings, policy: &Policy, job: &Job) -> Ranks {
         self.ranks_in(self.docket.fields(), findings, policy, job)
     }
@@ -409,17 +236,6 @@ impl Case {
         let values = super::watch::values(self, &findings, &inversions, sitting.baselines, policy);
         self.watches.look(&values, sitting, policy)
     }
-}
-
-/// What is looked at: the job's promises, and what a standing needs beside them.
-fn kinds(policy: &Policy, job: &Job) -> Vec<(Kind, Terms)> {
-    let mut kinds: Vec<(Kind, Terms)> =
-        job.terms().into_iter().map(|(term, ppm)| (Kind::Term(term), policy.terms(ppm))).collect();
-    if job.availability.is_none() {
-        kinds.push((Kind::Term(Term::Availability), policy.terms(policy.service.availability_ppm)));
-    }
-    kinds.push((Kind::Integrity, policy.terms(policy.qualification.integrity.enter)));
-    kinds
 }
 
 /// Epochs over which probes are pooled.

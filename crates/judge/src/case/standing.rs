@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::court::{Case, Findings};
+use super::court::Case;
+use super::finding::Findings;
 use super::pool::Kind;
 use super::{EpochLine, Job, Term};
 use crate::policy::Policy;

@@ -1,4 +1,5 @@
 mod claims;
+mod disputes;
 mod evidence;
 mod size;
 mod standing;
