@@ -11,7 +11,7 @@ use crate::places::{self, PlaceHistory, Round};
 use crate::policy::{PPM, Policy};
 use crate::ranking::paired::{self, Contest, RankInterval, Win};
 use crate::robust::{History, Voice};
-use crate::verdict::Side;
+use crate::verdict::{Side, Verdict};
 
 /// Ranks by contract and region; the hoster of an interval is a subject.
 pub(super) type Ranks = BTreeMap<(u32, u32), Vec<RankInterval>>;
@@ -38,7 +38,8 @@ pub(super) struct Grounds<'g> {
 }
 
 /// Ranks from what is promised: one hoster is better than another where it is better beyond chance in something that the job asks for or in
-/// availability, and worse beyond chance in nothing. A price has no say.
+/// availability, and worse beyond chance in nothing. Who FAILS a promise that the other MEETS is better in nothing: fast answers to every
+/// second request are no match for answers to all. A price has no say.
 pub(super) fn ranks(fields: BTreeMap<(u32, u32), Vec<u32>>, grounds: &Grounds<'_>) -> Ranks {
     fields.into_iter().map(|(key, subjects)| (key, grounds.field(&subjects))).collect()
 }
@@ -69,6 +70,7 @@ impl Grounds<'_> {
         };
         let mut wins = paired::compare(subjects, &contests);
         wins.retain(|win| win.contest != availability || apart(win));
+        wins.retain(|win| !self.breaks_what_the_other_keeps(subjects[win.better], subjects[win.worse]));
         paired::rank(subjects, &wins)
     }
 
@@ -84,6 +86,16 @@ impl Grounds<'_> {
             served.map(voice).collect()
         };
         Contest { voices: subjects.iter().map(of_subject).collect(), better: Side::AtLeast }
+    }
+
+    /// Whether a subject FAILS something promised that another MEETS.
+    fn breaks_what_the_other_keeps(&self, one: u32, other: u32) -> bool {
+        let verdict =
+            |term, subject| self.findings.get(&(Kind::Term(term), subject)).map(|found| found.finding.verdict);
+        self.job
+            .terms()
+            .into_iter()
+            .any(|(term, _)| verdict(term, one) == Some(Verdict::Fails) && verdict(term, other) == Some(Verdict::Meets))
     }
 
     fn bounds(&self, subject: u32) -> Option<(u32, u32)> {

@@ -44,6 +44,20 @@ fn ranks_separate_what_the_paired_test_separates() {
     assert!(statement.contracts[0].ranks[0].pay_factor_ppm > statement.contracts[0].ranks[2].pay_factor_ppm);
 }
 
+/// Who answers every second request faster than the others answer all of theirs is not their equal: it breaks what they keep.
+#[test]
+fn fast_answers_to_some_do_not_make_up_for_the_others() {
+    let mut hosters = many(6).split_off(4);
+    hosters.push(Truth { name: "fast", latency_us: 8_000, egress_bps: 90_000_000, served_ppm: 450_000 });
+    let world = World { attesters: 12, ..World::new(&hosters) };
+    let statement = judge(&world.evidence(), &policy(), &job()).unwrap();
+    assert_eq!(verdict(&statement, "fast", Term::Availability), Verdict::Fails);
+    let ranks = &statement.contracts[0].ranks;
+    let fast = ranks.iter().find(|rank| rank.hoster == "fast").unwrap();
+    assert_eq!((fast.best, fast.worst), (3, 3), "{ranks:?}");
+    assert!(ranks.iter().all(|rank| rank.hoster == "fast" || rank.pay_factor_ppm > fast.pay_factor_ppm));
+}
+
 /// A price stands beside the rank and has no say in it.
 #[test]
 fn a_price_moves_no_rank() {
