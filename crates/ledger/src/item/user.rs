@@ -19,6 +19,17 @@ pub enum Role {
     Attester,
 }
 
+impl Role {
+    /// The name under which it is stored and printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Hoster => "hoster",
+            Self::Attester => "attester",
+        }
+    }
+}
+
 /// One identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {

@@ -1,5 +1,7 @@
 //! Money and capacity as double entry: nothing appears, nothing is lost, and the sum of all accounts of a unit is what was brought in.
 
+use std::fmt;
+
 use peermark_core::sealed::PublicKey;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,20 @@ pub enum Account {
     },
 }
 
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Money(of) => write!(f, "money of {of}"),
+            Self::Plan(plan) => write!(f, "deposit of plan {plan}"),
+            Self::Held { task, plan } => write!(f, "money of plan {plan} held for {task}"),
+            Self::FreeBytes(user) => write!(f, "free bytes of user {user}"),
+            Self::HeldBytes { user, task } => write!(f, "bytes of user {user} held for {task}"),
+            Self::FreeSlots(user, role) => write!(f, "free tasks of user {user} as {}", role.as_str()),
+            Self::HeldSlot { user, role, task } => write!(f, "task {task} of user {user} as {}", role.as_str()),
+        }
+    }
+}
+
 impl State {
     /// What lies on an account.
     pub fn balance(&self, account: &Account) -> Amount {
@@ -72,7 +88,7 @@ impl State {
     pub(crate) fn transfer(&mut self, from: &Account, to: Account, amount: Amount) -> Result<(), Refusal> {
         let available = self.balance(from);
         let Some(rest) = available.checked_sub(amount) else {
-            return Err(Refusal::OverBudget { what: format!("{from:?}"), needed: amount, available });
+            return Err(Refusal::OverBudget { what: from.to_string(), needed: amount, available });
         };
         if amount == 0 || *from == to {
             return Ok(());

@@ -111,6 +111,8 @@ fn s4_pools_queues_and_lookups_answer() {
         (format!("getFeedByKey/{}", address(50)), get(&town, &format!("getFeedByID/{feed}"))),
         (format!("getContractByID/{contract}"), get(&town, &format!("storage/{contract}"))),
         (format!("balance/{}", address(1)), json!(crate::town::MONEY)),
+        ("balance/held/0".to_owned(), json!(0)),
+        ("rootDoubt/0".to_owned(), json!(null)),
         ("height".into(), json!(town.height())),
         ("policy/committee".into(), json!(5)),
         (format!("getCapacity/{user}/hoster"), json!(20)),
