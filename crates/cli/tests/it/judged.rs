@@ -95,10 +95,8 @@ fn needs_refuse_what_can_never_be_proven() {
 #[test]
 fn another_policy_is_tried_on_the_past_and_observed_beside() {
     let place = place();
-    let strict = POLICY.replace("name = \"example\"", "name = \"strict\"").replace(
-        "availability = { enter = 900000, leave = 850000 }",
-        "availability = { enter = 999999, leave = 999998 }",
-    );
+    let strict = POLICY.replace("name = \"example\"", "name = \"strict\"");
+    let strict = strict.replace("vetting_audits = 60", "vetting_audits = 600000");
     place.write("strict.toml", &strict);
     let backtest = "qualify --reports reports.ndjson --job job.toml --backtest policy.toml strict.toml";
     let (code, text, said) = run(&place, backtest);
