@@ -1,5 +1,7 @@
 //! Asks a ledger, from here or from elsewhere, over its REST interface.
 
+mod possession;
+
 use std::time::Duration;
 
 use bytes::Bytes as Body;
@@ -21,6 +23,7 @@ use tokio::time::timeout;
 use crate::network::{NetworkName, OtherNetwork};
 
 pub use peermark_node::client::{Access, ServiceError};
+pub use possession::prove_possession;
 
 /// How errors name it, where it is, and what it reads.
 const SERVICE: Service = Service { what: "ledger", base: BASE, content_type: "application/octet-stream" };

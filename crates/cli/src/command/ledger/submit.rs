@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use peermark_attest::client::prove_possession;
 use peermark_core::sealed::Bytes;
 use peermark_ledger::directory::read_key;
 use peermark_ledger::transaction::Transaction;
@@ -27,6 +28,9 @@ pub(super) struct SubmitArgs {
     /// File with the key that signs (peermark ledger init --key FILE)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    /// File with a key that a registration or a change of keys names (repeatable): it signs that it is yours
+    #[arg(long, value_name = "FILE")]
+    prove: Vec<PathBuf>,
     /// File with the transaction as JSON, such as {"transfer": {"to": "KEY", "amount": 5}}; - for standard input
     #[arg(value_name = "FILE")]
     transaction: PathBuf,
@@ -50,8 +54,11 @@ pub(super) async fn run(args: &SubmitArgs) -> Result<ExitCode, ExpectedError> {
     let key = read_key(&args.key).map_err(LedgerError::from)?;
     let text = text(&args.transaction)?;
     let bad = |error| LedgerError::Data(format!("{}: not a transaction: {error}", args.transaction.display()));
-    let transaction: Transaction = serde_json::from_str(&text).map_err(bad)?;
+    let mut transaction: Transaction = serde_json::from_str(&text).map_err(bad)?;
+    let proving = args.prove.iter().map(|path| read_key(path)).collect::<Result<Vec<_>, _>>();
+    let proving = proving.map_err(LedgerError::from)?;
     let network = client.genesis_of(args.ledger.network.as_ref()).await.map_err(LedgerError::from)?.network();
+    prove_possession(&mut transaction, &network, key.public(), &proving);
     let height = client.status().await.map_err(LedgerError::from)?.height;
     let submitted = client.submit(&key, network.clone(), &transaction).await;
     let (entry, receipt) = submitted.map_err(LedgerError::from)?;
