@@ -6,13 +6,13 @@
 //! - [`capacity`]: whether one more job fits, and what would make it fit.
 //! - [`simulate`]: what liars do to the estimates, on simulated worlds.
 //! - [`statement`]: the same over every job of a ledger, and what a bundle holds.
-//! - [`client`], [`ledger`]: a ledger elsewhere, and a ledger that is read and checked whole; [`export`]: its records as lines.
 //! - [`client`], [`ledger`]: a ledger elsewhere, and a ledger that is read and checked whole; [`network`]: which one is meant;
-//!   [`export`]: its records as lines.
+//!   [`export`]: its records as lines; [`evidence`]: its measurements in the store, beside those of the other jobs.
 
 pub mod backtest;
 pub mod capacity;
 pub mod client;
+pub mod evidence;
 pub mod explain;
 pub mod export;
 pub mod ledger;

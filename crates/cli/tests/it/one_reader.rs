@@ -1,12 +1,13 @@
-//! One house: what the jobs leave is the same kind of evidence. A lab run and a DHT run in one store, and the history of a monitor,
-//! are read by one reader, which knows none of them, into one table.
+//! One house: what the jobs leave is the same kind of evidence. A lab run, a DHT run and what a ledger admitted in one store, and the
+//! history of a monitor, are read by one reader, which knows none of them, into one table.
 
 use std::path::Path;
 
-use peermark_core::Histogram;
+use peermark_core::{Histogram, Unit};
 use peermark_store::{RunFilter, Store, StoredSeries};
 
 use crate::program::{Place, stderr, wait_for};
+use crate::town::{judged_town, write};
 
 /// One line of the table.
 #[derive(Debug)]
@@ -16,12 +17,17 @@ struct Record {
     class: String,
     ok: u64,
     failed: u64,
-    p50_ns: Option<u64>,
+    unit: Unit,
+    p50: Option<u64>,
 }
 
 impl std::fmt::Display for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let p50 = self.p50_ns.map_or("n/a".to_owned(), |ns| format!("{:.3} ms", ns as f64 / 1e6));
+        let p50 = match (self.p50, self.unit) {
+            (None, _) => "n/a".to_owned(),
+            (Some(bits), Unit::BitsPerSecond) => format!("{:.1} Mbit/s", bits as f64 / 1e6),
+            (Some(ns), _) => format!("{:.3} ms", ns as f64 / 1e6),
+        };
         write!(f, "{:<7} {:<22} {:<11} {:>6} {:>6} {p50:>12}", self.job, self.kind, self.class, self.ok, self.failed)
     }
 }
@@ -48,7 +54,8 @@ async fn record(store: &Store, job: &str, stored: &StoredSeries) -> Record {
         class: serde_json::to_value(stored.series.class).unwrap().as_str().unwrap().to_owned(),
         ok: latency.len(),
         failed,
-        p50_ns: latency.value_at_rank(latency.len().div_ceil(2)),
+        unit: stored.series.unit,
+        p50: latency.value_at_rank(latency.len().div_ceil(2)),
     }
 }
 
@@ -74,6 +81,10 @@ fn one_reader_puts_every_job_into_one_table() {
         let output = place.run(arguments);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     }
+    let town = judged_town(1);
+    write(&town.world, &place.directory.path().join("l"));
+    let output = place.run(&["ledger", "export", "--ledger", "l", "--store", "peermark.db"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     self_test(&place);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut records = runtime.block_on(table(&place.directory.path().join("peermark.db")));
@@ -84,9 +95,16 @@ fn one_reader_puts_every_job_into_one_table() {
     for (job, kind) in [("lab", "data.put"), ("dht", "dht.retrieve"), ("dht", "dht.provide")] {
         let found: Vec<_> = records.iter().filter(|record| record.job == job && record.kind == kind).collect();
         assert!(!found.is_empty(), "no {kind} of {job}: {records:?}");
-        assert!(found.iter().any(|record| record.ok > 0 && record.p50_ns.is_some()), "{found:?}");
+        assert!(found.iter().any(|record| record.ok > 0 && record.p50.is_some()), "{found:?}");
         assert!(found.iter().all(|record| record.class == "RAW"), "{found:?}");
     }
+    // What attesters reported: of hosters at work, and of people while idle.
+    for (kind, class) in [("block.get", "WORKING"), ("block.rate", "WORKING"), ("block.get", "RAW")] {
+        let of_ledger = |record: &&Record| record.job == "ledger" && record.kind == kind && record.class == class;
+        let found: Vec<_> = records.iter().filter(of_ledger).collect();
+        assert!(found.iter().any(|record| record.ok > 0 && record.p50.is_some()), "no {class} {kind}: {records:?}");
+    }
+    assert!(records.iter().any(|record| record.job == "ledger" && record.failed > 0), "the second hoster fails half");
     // What nodes say of themselves: in a run of the lab, and of a monitor alone.
     for job in ["lab", "monitor"] {
         let told = |record: &&Record| record.job == job && record.kind == "monitor.healthcheck";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use peermark_core::sealed::{Bytes, Draft, NO_PREVIOUS, PublicKey, Sealed, SigningKey};
+use peermark_ledger::beacon::Beacon as _;
 use peermark_ledger::feed_tree::Tree;
 use peermark_ledger::genesis::{Genesis, Policy};
 use peermark_ledger::item::component::{Dataset, Performance, Region, Resources, Timing};
@@ -75,6 +76,8 @@ pub(crate) struct World {
     pending: Vec<Sealed>,
     /// Whether entries are executed in the opposite order of their submission.
     pub(crate) reversed: bool,
+    /// Whether the randomness is that of the network's rule, as a sequencer takes it, and not one of the test's own.
+    pub(crate) by_rule: bool,
     by_id: BTreeMap<Id, usize>,
     /// Storage challenges that nobody answered yet, as far as it is known.
     open: Vec<Id>,
@@ -85,6 +88,11 @@ pub(crate) struct World {
 impl World {
     /// A network with so many workers that take every role.
     pub(crate) fn new(workers: usize, policy: Policy) -> Self {
+        Self::begun(workers, policy, false)
+    }
+
+    /// The same; `by_rule` as the field says.
+    pub(crate) fn begun(workers: usize, policy: Policy, by_rule: bool) -> Self {
         let actors: Vec<Actor> = (0..workers as u8 + 2).map(Actor::new).collect();
         let genesis = Genesis {
             name: "lab".into(),
@@ -104,6 +112,7 @@ impl World {
             height: 0,
             pending: vec![],
             reversed: false,
+            by_rule,
             by_id: BTreeMap::new(),
             open: vec![],
             history: vec![],
@@ -238,12 +247,17 @@ impl World {
         if self.reversed {
             entries.reverse();
         }
-        let beacon = beacon(self.height);
+        let beacon = if self.by_rule { self.rule() } else { beacon(self.height) };
         let result = self.machine.finalize(&Block { height: self.height, beacon, entries: &entries });
         self.history.push(entries);
         let begun = result.events.iter().filter(|event| event.name == "storageChallenge");
         self.open.extend(begun.map(|event| event.ids[0]));
         (result.outcomes.into_iter().map(|outcome| outcome.result).collect(), result.events)
+    }
+
+    fn rule(&self) -> Digest {
+        let (genesis, state) = (self.state().genesis(), self.state().hash());
+        genesis.beacon.value(self.machine.network(), self.height, state, None).unwrap()
     }
 
     /// The same, where nothing may be refused.

@@ -15,6 +15,7 @@ mod log_proofs;
 mod log_snapshots;
 mod log_transparency;
 mod log_writer;
+mod rounds;
 mod sequencer;
 mod server;
 mod work_alerts;

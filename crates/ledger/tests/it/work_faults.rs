@@ -14,7 +14,8 @@ use peermark_ledger::transaction::report::Measured;
 use peermark_ledger::transaction::{Pause, ReportChange, Transaction};
 
 use crate::driver::{CHUNK_BYTES, Wish, World};
-use crate::work_performance::{begun_with, commit, reveal, wait, working};
+use crate::rounds::{commit, reveal};
+use crate::work_performance::{begun_with, wait, working};
 
 fn named<'e>(events: &'e [Event], name: &str) -> Vec<&'e [Id]> {
     events.iter().filter(|event| event.name == name).map(|event| event.ids.as_slice()).collect()

@@ -12,7 +12,8 @@ use peermark_ledger::transaction::report::Coordinates;
 use peermark_ledger::transaction::{ReportChange, Transaction};
 
 use crate::driver::{Wish, World};
-use crate::work_performance::{begun_with, commit, reveal, wait, working};
+use crate::rounds::{commit, reveal};
+use crate::work_performance::{begun_with, wait, working};
 
 fn coordinates(lags_us: Vec<(Id, u32)>) -> Transaction {
     Transaction::PublishCoordinates(Coordinates { position_us: [0; 8], height_us: 1000, error_ppm: 100_000, lags_us })

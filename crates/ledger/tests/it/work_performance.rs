@@ -1,29 +1,21 @@
 //! Performance challenges and raw benchmarks through real entries.
 
-use peermark_core::sealed::{Bytes, SigningKey};
-use peermark_judge::histogram::{Scale, SparseHistogram};
-use peermark_judge::outcome::{OutcomeCounts, ProbeOutcome};
+use peermark_core::sealed::Bytes;
+use peermark_ledger::Id;
 use peermark_ledger::genesis::Policy;
 use peermark_ledger::item::hosting::{ChallengeStatus, PerformanceChallenge, RawReason};
 use peermark_ledger::item::record::{Body, Record};
 use peermark_ledger::item::{Contract, Plan};
 use peermark_ledger::outcome::{Event, Refusal};
 use peermark_ledger::state::work::{Cycle, Subject};
-use peermark_ledger::statement;
-use peermark_ledger::transaction::report::{
-    Contact, HosterPerformance, Measured, RawReport, SwarmBusyness, WorkingReport,
-};
+use peermark_ledger::transaction::report::{Measured, SwarmBusyness, WorkingReport};
 use peermark_ledger::transaction::{Commit, ReportChange, Reveal, Transaction};
-use peermark_ledger::{Digest, Id};
 
 use crate::driver::{Wish, World};
+use crate::rounds::{commit, hash, named, performance, reveal, status};
 
 fn policy() -> Policy {
     Policy { committee: 5, ..Policy::default() }
-}
-
-fn named<'e>(events: &'e [Event], name: &str) -> Vec<&'e [Id]> {
-    events.iter().filter(|event| event.name == name).map(|event| event.ids.as_slice()).collect()
 }
 
 /// Lives until the raw benchmarks of the registrations are over: nobody answers them, so they are only cleared out of the way.
@@ -31,25 +23,6 @@ fn world(workers: usize) -> World {
     let mut world = World::new(workers, Policy { forced_pause_blocks: 1, not_back_blocks: 1000, ..policy() });
     world.answer_raw(80);
     world
-}
-
-/// How one hoster did, as an attester saw it.
-pub(crate) fn performance(world: &World, challenge: Id, hoster: Id, latency_ms: u64, ok: u64) -> HosterPerformance {
-    let mut outcomes = OutcomeCounts::default();
-    outcomes.add(ProbeOutcome::Ok, ok);
-    outcomes.add(ProbeOutcome::ConnectTimeout, 20 - ok);
-    let mut latency = SparseHistogram::new(Scale::LatencyUs);
-    let mut egress = SparseHistogram::new(Scale::ThroughputBps);
-    for _ in 0..ok {
-        latency.record(latency_ms * 1000);
-        egress.record(8_000_000);
-    }
-    let one_time_key = Bytes(SigningKey::from_seed([77; 32]).public().0);
-    let transcript = Bytes([4; 32]);
-    let said = statement::contact(world.machine.network(), challenge, &one_time_key, &transcript);
-    let signature = Bytes(world.actors[world.actor(hoster)].signing.sign(said.as_bytes()));
-    let contact = (ok > 0).then_some(Contact { one_time_key, transcript, signature });
-    HosterPerformance { hoster, outcomes, latency, egress, ingress: None, bytes: ok * 64, contact }
 }
 
 pub(crate) fn working(world: &World, challenge: Id, latency_ms: u64, ok: impl Fn(Id) -> u64) -> Measured {
@@ -72,25 +45,6 @@ pub(crate) fn working(world: &World, challenge: Id, latency_ms: u64, ok: impl Fn
             .collect(),
         raw_root: Bytes([8; 32]),
     })
-}
-
-fn hash(world: &World, challenge: Id, actor: usize, salt: Digest, report: &Measured) -> Digest {
-    let attester = world.actors[actor].key.public();
-    statement::commitment(world.machine.network(), challenge, attester, &salt, report)
-}
-
-pub(crate) fn commit(world: &mut World, challenge: Id, actor: usize, report: &Measured) {
-    let hash = hash(world, challenge, actor, World::digest(actor as u8), report);
-    world.submit(actor, Transaction::CommitPerformance(Commit { challenge, hash }));
-}
-
-pub(crate) fn reveal(world: &mut World, challenge: Id, actor: usize, report: Measured) {
-    let salt = World::digest(actor as u8);
-    world.submit(actor, Transaction::RevealPerformance(Reveal { challenge, salt, report }));
-}
-
-fn status(world: &World, challenge: Id) -> ChallengeStatus {
-    world.item::<PerformanceChallenge>(challenge).status
 }
 
 pub(crate) fn wait(world: &mut World, challenge: Id, until: ChallengeStatus) -> Vec<Event> {
@@ -304,45 +258,4 @@ fn r15_r16_r18_r21_a_user_is_measured_while_idle() {
     let own = Transaction::ReportChange(ReportChange { reason: RawReason::Registration, note });
     assert!(matches!(world.say(5, own).0, Err(Refusal::Invalid { .. })));
     assert_eq!(world.state().capacity_leaks(), Vec::<String>::new());
-}
-
-impl World {
-    /// What a committee sees of an idle user.
-    pub(crate) fn raw_report(&self, challenge: Id) -> Measured {
-        let hoster = self.item::<PerformanceChallenge>(challenge).hosters[0];
-        Measured::Raw(Box::new(RawReport {
-            region: "u33".parse().unwrap(),
-            performance: performance(self, challenge, hoster, 40, 20),
-            host_load_ppm: Some(100_000),
-            raw_root: Bytes([8; 32]),
-        }))
-    }
-
-    /// Blocks in which every committee answers the raw benchmarks.
-    pub(crate) fn answer_raw(&mut self, blocks: usize) {
-        let mut live: Vec<Id> = Vec::new();
-        for _ in 0..blocks {
-            let (results, events) = self.block();
-            for result in results {
-                result.unwrap();
-            }
-            live.extend(named(&events, "rawBenchmark").iter().map(|ids| ids[0]));
-            live.retain(|id| matches!(status(self, *id), ChallengeStatus::Assigned | ChallengeStatus::Committed));
-            for challenge in live.clone() {
-                let item: PerformanceChallenge = self.item(challenge);
-                let report = self.raw_report(challenge);
-                for attester in &item.attester_ids {
-                    let actor = self.actor(*attester);
-                    if item.status == ChallengeStatus::Assigned && !item.commits.contains_key(attester) {
-                        commit(self, challenge, actor, &report);
-                    }
-                    if item.status == ChallengeStatus::Committed && !item.reveals.contains_key(attester) {
-                        reveal(self, challenge, actor, report.clone());
-                    }
-                }
-            }
-        }
-        let waiting = self.actors[2..].iter().filter(|actor| self.state().baseline_of(actor.id).is_none()).count();
-        assert_eq!(waiting, 0, "users that are not measured");
-    }
 }
