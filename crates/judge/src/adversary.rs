@@ -22,7 +22,7 @@ mod zoo;
 pub use baseline::{Majority, Mean, Median, TrimmedMean};
 pub use campaign::{Breaking, Campaign, Effort, campaign, gates};
 pub use estimator::{Contender, Estimator, Findings, Round, Statement, Verdict};
-pub use gate::{Gate, GateResult, Limit};
+pub use gate::{ENOUGH_TRIALS, Gate, GateResult, Limit};
 pub use metric::Figures;
 pub use report::Observation;
 pub use run::{Row, Setting, measure};

@@ -2,7 +2,7 @@
 
 use peermark_core::Seed;
 use peermark_judge::adversary::{
-    self, Attack, Breaking, Campaign, Contender, Effort, GateResult, Kind, Limit, Row, Setting,
+    self, Attack, Breaking, Campaign, Contender, ENOUGH_TRIALS, Effort, GateResult, Kind, Limit, Row, Setting,
 };
 
 use super::document::{
@@ -42,8 +42,16 @@ pub(super) fn report(found: &Campaign, effort: &Effort, seed: Seed) -> Adversary
         gates: found.gates.iter().map(gate).collect(),
         breaking: found.breaking.iter().map(breaking).collect(),
         rows: parts.into_iter().flat_map(|(part, rows)| rows.iter().map(move |found| row(part, found))).collect(),
-        warnings: WARNINGS.map(str::to_owned).to_vec(),
+        warnings: WARNINGS.map(str::to_owned).into_iter().chain(few_trials(&found.sweep)).collect(),
     }
+}
+
+/// That means broke no gate because too few trials are behind them.
+fn few_trials(sweep: &[Row]) -> Option<String> {
+    let trials = sweep.iter().map(|row| row.trials).min().filter(|trials| *trials < ENOUGH_TRIALS)?;
+    Some(format!(
+        "Breaking points are those of decisions alone: bias, tau and coverage take {ENOUGH_TRIALS} trials per share of liars, here are {trials}."
+    ))
 }
 
 fn world(kind: Kind) -> World {

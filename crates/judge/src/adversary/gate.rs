@@ -53,7 +53,7 @@ pub struct GateResult {
 }
 
 /// Fewest trials that show a mean: worlds differ, and the level that all attesters have in common is one draw per trial.
-pub(super) const ENOUGH_TRIALS: u32 = 20;
+pub const ENOUGH_TRIALS: u32 = 20;
 
 /// Gates of W1: what is published about rates.
 pub(super) const RANGE: [Gate; 5] = [
@@ -132,11 +132,13 @@ impl Gate {
         }
     }
 
-    /// Whether a row of few trials shows that the gate breaks: for rare decisions the lower end of Wilson's 95 % interval has to be
-    /// beyond the limit, or one unlucky trial would be a breaking point. A figure that is absent breaks nothing.
+    /// Whether a row shows that the gate breaks: for rare decisions the lower end of Wilson's 95 % interval has to be beyond the limit, for a
+    /// mean there have to be [`ENOUGH_TRIALS`], or one unlucky trial would be a breaking point. A figure that is absent breaks nothing.
     pub(super) fn breaks(&self, row: &Row) -> bool {
         let Some(measured) = (self.figure)(&row.figures) else { return false };
-        let Some(decisions) = self.decisions else { return !self.limit.holds(measured) };
+        let Some(decisions) = self.decisions else {
+            return row.trials >= ENOUGH_TRIALS && !self.limit.holds(measured);
+        };
         let n = decisions(&row.figures);
         let hits = (measured * n as f64).round() as u64;
         wilson(hits, n, 0.95).is_some_and(|interval| !self.limit.holds(interval.low))
