@@ -113,7 +113,7 @@ impl State {
             }
             ("balance", [key]) => Ok(Some(json!(self.balance(&Account::Money(address(key)?))))),
             ("balance", ["plan", id]) => Ok(Some(json!(self.balance(&Account::Plan(number(id)?))))),
-            ("balance", ["held", task]) => Ok(Some(json!(self.held.get(&number(task)?).copied().unwrap_or(0)))),
+            ("balance", ["held", task]) => Ok(Some(json!(self.held_for(number(task)?)))),
             ("rootDoubt", [feed]) => Ok(Some(json!(self.root_doubt_of(number(feed)?)))),
             ("height", []) => Ok(Some(json!(self.height()))),
             ("epoch", []) => Ok(Some(json!(self.epoch()))),

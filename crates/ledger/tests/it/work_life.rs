@@ -122,6 +122,8 @@ fn nobody_works_for_a_plan_that_cannot_pay() {
                 for task in named(&events, name) {
                     let held = Account::Held { task: task[0], plan };
                     assert_eq!(world.state().balance(&held), earns, "{name} at a deposit of {deposit}");
+                    let told = world.machine.query(&format!("balance/held/{}", task[0])).unwrap();
+                    assert_eq!(told.as_u64(), Some(earns), "{name}");
                 }
             }
             assert_eq!(all_money(&world), all);

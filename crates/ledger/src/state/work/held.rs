@@ -46,7 +46,7 @@ impl State {
     }
 
     /// What is held for a task.
-    pub(super) fn held_for(&self, task: Id) -> Amount {
+    pub fn held_for(&self, task: Id) -> Amount {
         self.holds_of(task).into_iter().map(|(_, amount)| amount).fold(0, Amount::saturating_add)
     }
 
