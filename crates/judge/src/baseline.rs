@@ -9,7 +9,7 @@ use crate::policy::{PPM, RawPolicy};
 /// Most benchmarks kept of one hoster; the first and the newest ones stay.
 pub const MAX_KEPT: usize = 256;
 
-/// Why a benchmark is run.
+/// Why a benchmark is run (R16-R20).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RawReason {
@@ -21,7 +21,7 @@ pub enum RawReason {
     Hardware,
     /// The user says that it moved.
     Location,
-    /// Another reason by its code.
+    /// Another reason, by a number that users agree on.
     Other(u16),
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub use peermark_judge::baseline::RawReason;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Height, Id};
@@ -186,22 +187,6 @@ pub struct RawRequest {
     pub reason: RawReason,
     /// What the data to transfer is derived from: incompressible, and known to nobody before.
     pub blob_seed: Digest,
-}
-
-/// Why a user is measured while idle (R16-R20).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RawReason {
-    /// It registered.
-    Registration,
-    /// Its measured performance changed.
-    ChainRequest,
-    /// It says that its hardware changed.
-    Hardware,
-    /// It says that it moved.
-    Location,
-    /// It gives another reason, by a number that users agree on.
-    Other(u16),
 }
 
 /// Where a challenge is.
